@@ -1,0 +1,115 @@
+"""Transactions: their states, why they change, and the facts of which a CSMS must learn every one."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .metering import Sample
+from .time import Stamp
+from .tokens import IdToken
+
+
+class ChargingState(StrEnum):
+    """Where a transaction stands (2.x ChargingStateEnumType)."""
+
+    IDLE = "Idle"
+    EV_CONNECTED = "EVConnected"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+
+
+class TriggerReason(StrEnum):
+    """Why a fact about a transaction was recorded (2.x TriggerReasonEnumType)."""
+
+    ABNORMAL_CONDITION = "AbnormalCondition"
+    AUTHORIZED = "Authorized"
+    CABLE_PLUGGED_IN = "CablePluggedIn"
+    CHARGING_RATE_CHANGED = "ChargingRateChanged"
+    CHARGING_STATE_CHANGED = "ChargingStateChanged"
+    DEAUTHORIZED = "Deauthorized"
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
+    EV_COMMUNICATION_LOST = "EVCommunicationLost"
+    EV_CONNECT_TIMEOUT = "EVConnectTimeout"
+    EV_DEPARTED = "EVDeparted"
+    EV_DETECTED = "EVDetected"
+    METER_VALUE_CLOCK = "MeterValueClock"
+    METER_VALUE_PERIODIC = "MeterValuePeriodic"
+    REMOTE_START = "RemoteStart"
+    REMOTE_STOP = "RemoteStop"
+    RESET_COMMAND = "ResetCommand"
+    SIGNED_DATA_RECEIVED = "SignedDataReceived"
+    STOP_AUTHORIZED = "StopAuthorized"
+    TIME_LIMIT_REACHED = "TimeLimitReached"
+    TRIGGER = "Trigger"
+    UNLOCK_COMMAND = "UnlockCommand"
+
+
+class StopReason(StrEnum):
+    """Why a transaction ended (2.x ReasonEnumType)."""
+
+    DE_AUTHORIZED = "DeAuthorized"
+    EMERGENCY_STOP = "EmergencyStop"
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
+    EV_DISCONNECTED = "EVDisconnected"
+    GROUND_FAULT = "GroundFault"
+    IMMEDIATE_RESET = "ImmediateReset"
+    LOCAL = "Local"
+    LOCAL_OUT_OF_CREDIT = "LocalOutOfCredit"
+    MASTER_PASS = "MasterPass"
+    OTHER = "Other"
+    OVERCURRENT_FAULT = "OvercurrentFault"
+    POWER_LOSS = "PowerLoss"
+    POWER_QUALITY = "PowerQuality"
+    REBOOT = "Reboot"
+    REMOTE = "Remote"
+    SOC_LIMIT_REACHED = "SOCLimitReached"
+    STOPPED_BY_EV = "StoppedByEV"
+    TIME_LIMIT_REACHED = "TimeLimitReached"
+    TIMEOUT = "Timeout"
+
+
+class Phase(StrEnum):
+    """Which part of a transaction a fact tells of (2.x TransactionEventEnumType)."""
+
+    STARTED = "Started"
+    UPDATED = "Updated"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFact:
+    """One thing that happened in a transaction. Never changed once recorded; the CSMS must learn it.
+
+    ``energised`` is true on exactly one fact of a transaction that ever had a car and an accepted token
+    together: the first at which both were there. 1.6's transaction begins with that fact, whatever the
+    station's TxStartPoint says, and ``driver`` (the token of the transaction, if known) goes with it.
+    ``id_token`` is set only on the fact at which a token was presented (E01.FR.16: once per transaction).
+    """
+
+    transaction: str
+    phase: Phase
+    trigger: TriggerReason
+    at: Stamp
+    offline: bool
+    evse: int
+    connector: int
+    meter_wh: float
+    charging_state: ChargingState | None = None
+    energised: bool = False
+    driver: IdToken | None = None
+    id_token: IdToken | None = None
+    remote_start_id: int | None = None
+    reservation_id: int | None = None
+    stop_reason: StopReason | None = None
+    samples: tuple[Sample, ...] = ()
+
+    @property
+    def droppable(self) -> bool:
+        """Whether a full store may thin this fact out: a periodic or clock-aligned Updated (E04.FR.07)."""
+        return (
+            self.phase is Phase.UPDATED
+            and self.trigger in (TriggerReason.METER_VALUE_PERIODIC, TriggerReason.METER_VALUE_CLOCK)
+            and self.id_token is None
+            and self.remote_start_id is None
+            and self.reservation_id is None
+        )

@@ -1,0 +1,127 @@
+"""What a station asks its adapter to do, in the order in which it must be done.
+
+``Do…`` commands the hardware and is answered by an input; ``OpenLink``/``CloseLink``/``SendFrame`` are for the
+network; the rest tells what happened and needs no answer.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from ..domain.layout import ConnectorRef
+from ..domain.status import ConnectorStatus, RegistrationStatus
+from ..domain.transactions import ChargingState, Phase, StopReason, TriggerReason
+from ..rpc.actions import SendFrame
+from ..store import Commit
+from ..versions import OcppVersion
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """Connect to the CSMS, offering these subprotocols in order of preference.
+
+    Answer with ``link_opened`` or ``link_failed``.
+    """
+
+    versions: tuple[OcppVersion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink:
+    """Close the WebSocket with this code; answer with ``link_closed``."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoPower:
+    """Close (``on``) or open the contactor of an EVSE; answer with ``power_switched``."""
+
+    evse: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DoLock:
+    """Lock or unlock the cable in a connector. Nothing waits for it."""
+
+    ref: ConnectorRef
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The link to the CSMS is usable under this version, or gone (None)."""
+
+    version: OcppVersion | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationChanged:
+    """The CSMS answered a BootNotification."""
+
+    status: RegistrationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """A connector's status, in 2.x terms and as the nine states of 1.6 have it."""
+
+    ref: ConnectorRef
+    status: ConnectorStatus
+    status_16: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionChanged:
+    """A fact about a transaction was recorded (and is durable when this comes out)."""
+
+    transaction: str
+    evse: int
+    phase: Phase
+    trigger: TriggerReason
+    charging_state: ChargingState | None
+    meter_wh: float
+    stop_reason: StopReason | None = None
+
+
+class NoticeKind(StrEnum):
+    """What a notice is about."""
+
+    TOKEN_REFUSED = "token refused"
+    TOKEN_ACCEPTED = "token accepted"
+    TRANSACTION_REFUSED = "transaction refused"
+    FACT_DISCARDED = "fact discarded"
+    FACTS_THINNED = "facts thinned"
+    STORE_FAILED = "store failed"
+    STORE_RECOVERED = "store recovered"
+    HARDWARE_SILENT = "hardware silent"
+    CLOCK_SET = "clock set"
+    TIME_ESTIMATED = "time estimated"
+    PEER = "peer"
+    PINNED = "version pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the operator may want to know; may be lost in a crash."""
+
+    kind: NoticeKind
+    detail: str
+
+
+StationAction: TypeAlias = (
+    Commit
+    | OpenLink
+    | CloseLink
+    | SendFrame
+    | DoPower
+    | DoLock
+    | LinkChanged
+    | RegistrationChanged
+    | StatusChanged
+    | TransactionChanged
+    | Notice
+)
