@@ -1,0 +1,58 @@
+# What a newcomer types. Every target makes its own environment in .venv: Python 3.11 or later, pip and make
+# are enough (PYTHON=... chooses the interpreter); Node, which only the interoperability tests and benchmarks
+# against ocpp-rpc need, is installed through apt-get when root, else those tests skip and say so.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+JOBS ?= 2
+FUZZ_SECONDS ?= 60
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench fuzz generate coverage wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.apps  ## a central system and three stations, a cut link, a power loss, the bill
+	$(BIN)/python -m ocpp_central.demo
+
+test: .venv/.dev node  ## the whole suite, with the core's coverage (100 % of lines and branches)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=term --cov-fail-under=100 $(PYTEST_ARGS)
+
+check: .venv/.dev  ## format, lint, types, import contract, sizes, generated code, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_sizes.py
+	$(BIN)/python tools/generate_messages.py --check
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: .venv/.dev node  ## ratios against mobilityhouse/ocpp and ocpp-rpc, written to docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+fuzz: .venv/.fuzz  ## every fuzz target for FUZZ_SECONDS each
+	$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
+
+generate: .venv/.dev  ## the message models and their strategies, from the official schemas
+	$(BIN)/python tools/generate_messages.py
+
+coverage: .venv/.dev node  ## like test, with a browsable report in htmlcov/
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=html $(PYTEST_ARGS)
+
+wheel: .venv/.dev  ## build dist/*.whl and run the suite against it in a clean environment
+	tools/test_wheel.sh $(PYTEST_ARGS)
+
+clean:  ## remove everything that the other targets made
+	rm -rf .venv .wheel-venv build dist site htmlcov .coverage .coverage.* fuzz/findings tests/interop/node/node_modules
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: node
+node:
+	@tools/node_packages.sh
+
+# One stamp per kind of environment; a changed pyproject.toml brings it up to date.
+.venv/.apps .venv/.dev .venv/.fuzz: .venv/.%: pyproject.toml tools/environment.sh
+	tools/environment.sh $*
+	@touch $@
