@@ -1,1 +1,1 @@
-"""Certificates, keys and security profiles, beside the adapters and above the core; nothing of it is here yet."""
+"""Certificates, keys and security profiles, beside the adapters, above the core; nothing is here yet."""
