@@ -1,0 +1,82 @@
+"""Where a station connects and who it says it is: connection URLs and identities (OCPP-J 1.6 §3.1.1, 2.x
+part 4 §3.1.1)."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from ..errors import ConfigurationError
+
+MAX_IDENTITY = 255
+"""Longest identity taken under a version that sets no limit (characters)."""
+MAX_IDENTITY_2X = 48
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_PARTS = re.compile(r"[/\\]")
+_TARGET = re.compile(r"/[!-~]*")
+
+
+def parse_identity(path: str) -> str | None:
+    """The identity in a request's path: its last segment, split off first and then percent-decoded.
+
+    ``None`` if it is empty, longer than :data:`MAX_IDENTITY`, not UTF-8, badly escaped, holds a control
+    character, or if anything in the path climbs (``.`` or ``..``, escaped or not).
+    """
+    if not path.startswith("/") or _BROKEN_ESCAPE.search(path):
+        return None
+    try:
+        segments = [unquote_to_bytes(segment).decode() for segment in path.split("/")]
+    except UnicodeDecodeError:
+        return None
+    identity = segments[-1]
+    climbs = any(part in {".", ".."} for segment in segments for part in _PARTS.split(segment))
+    if climbs or not 0 < len(identity) <= MAX_IDENTITY or _CONTROL.search(identity):
+        return None
+    return identity
+
+
+def identity_allowed(identity: str, subprotocol: str | None) -> bool:
+    """Whether the negotiated version allows ``identity``: 2.x has a maximum length and no colon."""
+    if subprotocol is None or not subprotocol.startswith("ocpp2"):
+        return True
+    return len(identity) <= MAX_IDENTITY_2X and ":" not in identity
+
+
+def connection_url(endpoint: str, identity: str) -> str:
+    """The URL a station connects to: the CSMS's endpoint, a slash, the percent-encoded identity."""
+    return f"{endpoint.rstrip('/')}/{quote(identity, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A connection URL taken apart: what to dial, and what to say in the request."""
+
+    secure: bool
+    host: str
+    port: int
+    target: str
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header; the default port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+def parse_url(url: str) -> Endpoint:
+    """Take a ``ws://`` or ``wss://`` URL apart (RFC 6455 §3); raises :class:`ConfigurationError`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"not a URL: {url!r} ({error})") from None
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ConfigurationError(f"not a ws:// or wss:// URL with a host: {url!r}")
+    if parts.username is not None or parts.fragment:
+        raise ConfigurationError("a connection URL has neither credentials nor a fragment")
+    secure = parts.scheme == "wss"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.fullmatch(target) or not parts.hostname.isascii():
+        raise ConfigurationError(f"a connection URL is ASCII, percent-encoded: {url!r}")
+    return Endpoint(secure, parts.hostname, port if port is not None else (443 if secure else 80), target)
