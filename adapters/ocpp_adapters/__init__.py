@@ -1,0 +1,9 @@
+"""Where the core meets the world: sockets, loops, clocks and disks. Adapters carry out, they decide nothing.
+
+Import the module you need; nothing is imported here, so that the asyncio server works without anyio.
+
+* :mod:`.sqlite_store`: durable rows in one SQLite file;
+* :mod:`.asyncio_server`: the CSMS side on native asyncio, for many connections;
+* :mod:`.anyio_server`, :mod:`.anyio_rpc`, :mod:`.anyio_station`: both sides on anyio (asyncio and trio);
+* :mod:`.recorder` and :mod:`.replay`: write down what a machine was told, and tell it again.
+"""
