@@ -1,0 +1,1 @@
+"""The generator of the message models: schemas in, modules and test strategies out."""

@@ -1,0 +1,64 @@
+"""Writes the message models of ocpp_core and the strategies that test them, from the official JSON schemas.
+
+Usage:
+    python tools/generate_messages.py           write everything
+    python tools/generate_messages.py --check   write nothing; exit 1 if anything would differ
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from generate.models import write_version
+from generate.schemas import VERSIONS, load
+from generate.strategies import write_strategies
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "ocpp_core" / "messages"
+STRATEGIES = ROOT / "tests" / "messages" / "strategies"
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file with its text."""
+    files: dict[Path, str] = {}
+    for name in VERSIONS:
+        version = load(name)
+        files |= {MODELS / name / file: text for file, text in write_version(version).items()}
+        files[STRATEGIES / f"{name}.py"] = write_strategies(version)
+    return {path: formatted(path, text) for path, text in files.items()}
+
+
+def formatted(path: Path, text: str) -> str:
+    """``text`` as the project's formatter leaves it."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(path), "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        raise SystemExit(f"{path}: {done.stderr}")
+    return done.stdout
+
+
+def main() -> int:
+    """Write or compare, and say what differs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="only compare")
+    check = parser.parse_args().check
+    files = generated()
+    stale = {path for name in VERSIONS for path in (MODELS / name).glob("*.py")} - files.keys()
+    changed = {path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text}
+    for path in sorted(stale | changed):
+        print(path.relative_to(ROOT), "has no source" if path in stale else "differs")
+    if check:
+        return 1 if stale or changed else 0
+    for path in stale:
+        path.unlink()
+    for path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(files[path], "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
