@@ -1,0 +1,265 @@
+"""Frames as text, text as frames; usable alone.
+
+A common frame takes the short path: one regular expression reads its header, then the validator of that
+very action parses and validates the whole text in one go. What the expression reads is only a hint, as the
+validator reads the header again. Whatever fails there, or has a header out of the ordinary, is taken apart
+on the long path to find the right error; both paths accept the same frames.
+
+Of members that occur twice in an object the last one counts, on both paths (RFC 8259 §4 leaves it open). A
+payload of ``null`` is the empty payload (1.6-J §4.2.1, 2.x part 4 §4.1.5).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from json import dumps
+from json.encoder import encode_basestring_ascii as _quote
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator, core_schema, from_json
+
+from ocpp_core.errors import LocalProtocolError
+from ocpp_core.messages import (
+    STRICT,
+    Direction,
+    Payload,
+    Request,
+    Response,
+    Tolerance,
+    message_set,
+    validate_tolerantly,
+)
+from ocpp_core.versions import OcppVersion, Role
+
+from .envelope import Envelope, open_envelope, salvage
+from .error_codes import DESCRIPTION_LIMIT, ErrorCode
+from .frames import ID_LIMIT, Call, CallResult, Frame, Malformed, MessageType, Send, UnmatchedResult
+from .violations import describe
+
+_HINT = re.compile(
+    rf'[ \t\r\n]*\[[ \t\r\n]*([236])[ \t\r\n]*,[ \t\r\n]*"([^"\\]{{0,{ID_LIMIT}}})"[ \t\r\n]*,[ \t\r\n]*'
+    r'(?:"([A-Za-z0-9]+)"[ \t\r\n]*,)?'
+).match
+_FRAME_OF: dict[str, Callable[..., Call | CallResult | Send]] = {"2": Call, "3": CallResult, "6": Send}
+_RECEIVED_BY = {
+    Role.CSMS: frozenset({Direction.STATION_TO_CSMS, Direction.BOTH}),
+    Role.STATION: frozenset({Direction.CSMS_TO_STATION, Direction.BOTH}),
+}
+
+Validate = Callable[[str], tuple[Any, ...]]
+ActionOf = Callable[[str], str | None]
+
+
+def _no_calls(_call_id: str) -> None:
+    """The ``action_of`` of someone who made no call."""
+
+
+class Codec:
+    """Encodes and decodes the frames of one version.
+
+    It holds nothing but the validators it has built, so one codec serves any number of connections; see
+    :func:`codec_for`.
+
+    Arguments:
+        version: the version of OCPP.
+        role: who receives; requests that this role does not receive are refused (NotSupported). None: the
+            requests of both directions are decoded, as a bridge or a log viewer needs.
+    """
+
+    __slots__ = ("_messages", "_received", "_validators", "version")
+
+    def __init__(self, version: OcppVersion, role: Role | None = None) -> None:
+        self.version = version
+        self._messages = message_set(version)
+        self._received = _RECEIVED_BY[role] if role else frozenset(Direction)
+        self._validators: dict[str, Validate] = {}
+
+    def prebuild(self, actions: Iterable[str] | None = None) -> None:
+        """Build the validators of ``actions`` (None: of every action) now rather than at first use.
+
+        For servers, which then freeze the garbage collector's generations; a second or so per version.
+
+        Raises:
+            LocalProtocolError: the version has no such action.
+        """
+        for action in self._messages.actions if actions is None else actions:
+            if action not in self._messages.actions:
+                raise LocalProtocolError(f"OCPP {self.version.number} has no action {action!r}")
+            for kind in "236":
+                self._validator(kind, action)
+
+    def encode_call(self, call_id: str, request: Request) -> str:
+        """A CALL.
+
+        Raises:
+            LocalProtocolError: the request cannot be written as JSON (so for every ``encode`` method).
+        """
+        return f'[2,{_quote(call_id)},"{request.ACTION}",{_json_of(request)}]'
+
+    def encode_result(self, call_id: str, response: Response) -> str:
+        """A CALLRESULT."""
+        return f"[3,{_quote(call_id)},{_json_of(response)}]"
+
+    def encode_error(
+        self, call_id: str, code: ErrorCode, description: str = "", details: Mapping[str, Any] | None = None
+    ) -> str:
+        """A CALLERROR; ``code`` is spelled as the version does, ``description`` cut to 255 characters."""
+        return self._encode_error(MessageType.CALLERROR, call_id, code, description, details)
+
+    def encode_result_error(
+        self, call_id: str, code: ErrorCode, description: str = "", details: Mapping[str, Any] | None = None
+    ) -> str:
+        """A CALLRESULTERROR (OCPP 2.1)."""
+        self._require_21("CALLRESULTERROR")
+        return self._encode_error(MessageType.CALLRESULTERROR, call_id, code, description, details)
+
+    def encode_send(self, call_id: str, request: Request) -> str:
+        """A SEND (OCPP 2.1)."""
+        self._require_21("SEND")
+        return f'[6,{_quote(call_id)},"{request.ACTION}",{_json_of(request)}]'
+
+    def decode(self, text: str, action_of: ActionOf = _no_calls, tolerance: Tolerance = STRICT) -> Frame:
+        """The frame that ``text`` is; never raises, whatever the text.
+
+        Arguments:
+            text: one text message of the peer. Its size is the caller's to limit.
+            action_of: the action of a call of ours that awaits its answer, by message id (a mapping's
+                ``get``); a CALLRESULT to any other id is an :class:`UnmatchedResult`.
+            tolerance: what to repair in a payload that strict validation refuses.
+        """
+        hint = _HINT(text)
+        if hint is None:
+            return self._examine(text, action_of, tolerance, None)
+        kind, call_id, action = hint.groups()
+        if kind == "3":
+            action = action_of(call_id)
+            if action is None:
+                return UnmatchedResult(call_id)
+        validate = action and self._validator(kind, action)
+        if not validate:
+            return self._examine(text, action_of, tolerance, None)
+        try:
+            payload = validate(text)[-1]
+        except ValidationError as error:
+            return self._examine(text, action_of, tolerance, error)
+        return _FRAME_OF[kind](call_id, action, payload)
+
+    def _validator(self, kind: str, action: str) -> Validate | None:
+        """The validator of a frame that may be received; None if there can be no such frame."""
+        key = kind + action
+        validate = self._validators.get(key)
+        if validate is None and self._expects(kind, action):
+            validate = self._validators[key] = self._build(kind, action)
+        return validate
+
+    def _expects(self, kind: str, action: str) -> bool:
+        known = self._messages.actions.get(action)
+        if known is None or known.confirmed is (kind == "6"):
+            return False
+        return kind == "3" or known.direction in self._received
+
+    def _build(self, kind: str, action: str) -> Validate:
+        header: list[core_schema.CoreSchema] = [
+            core_schema.literal_schema([int(kind)]),
+            core_schema.str_schema(max_length=ID_LIMIT),
+        ]
+        if kind != "3":
+            header.append(core_schema.literal_schema([action]))
+        model = self._model(kind, action)
+        model.model_rebuild()
+        payload = model.__pydantic_core_schema__
+        return SchemaValidator(core_schema.tuple_schema([*header, payload])).validate_json
+
+    def _model(self, kind: str, action: str) -> type[Payload]:
+        return self._messages.response(action) if kind == "3" else self._messages.request(action)
+
+    def _examine(
+        self, text: str, action_of: ActionOf, tolerance: Tolerance, error: ValidationError | None
+    ) -> Frame:
+        """The long path. ``error`` is what the short path ran into, if it came as far as validating."""
+        try:
+            value = from_json(text, allow_inf_nan=False)
+        except ValueError as syntax:
+            return salvage(text, self.version, f"not JSON: {syntax}")
+        except TypeError:
+            return salvage(text, self.version, "not JSON: a lone surrogate is no character")
+        envelope = open_envelope(value, self.version)
+        if not isinstance(envelope, Envelope):
+            return envelope
+        kind = str(envelope.kind.value)
+        action = envelope.action or action_of(envelope.call_id)
+        if action is None:
+            return UnmatchedResult(envelope.call_id)
+        validate = self._validator(kind, action)
+        if validate is None:
+            return self._unexpected(envelope, action)
+        if envelope.payload is None:
+            envelope.payload, text, error = {}, _with_empty_payload(kind, action), None
+        if error is None:
+            try:
+                payload = validate(text)[-1]
+            except ValidationError as found:
+                error = found
+            else:
+                return _FRAME_OF[kind](envelope.call_id, action, payload)
+        return self._tolerate(envelope, action, tolerance, error)
+
+    def _tolerate(
+        self, envelope: Envelope, action: str, tolerance: Tolerance, error: ValidationError
+    ) -> Frame:
+        """What to make of a payload that breaks the schema."""
+        kind = str(envelope.kind.value)
+        if tolerance:
+            payload, repairs = validate_tolerantly(self._model(kind, action), envelope.payload, tolerance)
+            if payload is not None:
+                return _FRAME_OF[kind](envelope.call_id, action, payload, tuple(repairs))
+        code, description = describe(error, self.version)
+        return Malformed(envelope.kind, envelope.call_id, code, description)
+
+    def _unexpected(self, envelope: Envelope, action: str) -> Malformed:
+        """Why this version or this role does not receive ``action`` in such a frame."""
+        known = self._messages.actions.get(action)
+        if known is None:
+            code, why = ErrorCode.NOT_IMPLEMENTED, f"OCPP {self.version.number} has no such action"
+        elif known.direction not in self._received:
+            code, why = ErrorCode.NOT_SUPPORTED, f"{action} goes from {known.direction}"
+        else:
+            code, why = ErrorCode.NOT_SUPPORTED, f"{action} is not sent as a {envelope.kind.name}"
+        return Malformed(envelope.kind, envelope.call_id, code, why)
+
+    def _encode_error(
+        self,
+        kind: MessageType,
+        call_id: str,
+        code: ErrorCode,
+        description: str,
+        details: Mapping[str, Any] | None,
+    ) -> str:
+        try:
+            members = dumps(dict(details or {}), allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LocalProtocolError(f"error details are not JSON: {error}") from error
+        text = _quote(description[:DESCRIPTION_LIMIT])
+        return f'[{kind.value},{_quote(call_id)},"{code.spelling(self.version)}",{text},{members}]'
+
+    def _require_21(self, what: str) -> None:
+        if self.version is not OcppVersion.V21:
+            raise LocalProtocolError(f"OCPP {self.version.number} has no {what}")
+
+
+@cache
+def codec_for(version: OcppVersion, role: Role | None = None) -> Codec:
+    """The codec of a version and role that all connections of a process share."""
+    return Codec(version, role)
+
+
+def _json_of(payload: Payload) -> str:
+    try:
+        return payload.to_json()
+    except ValueError as error:
+        raise LocalProtocolError(f"{type(payload).__name__} cannot be written as JSON: {error}") from error
+
+
+def _with_empty_payload(kind: str, action: str) -> str:
+    return f'[{kind},"",{{}}]' if kind == "3" else f'[{kind},"",{_quote(action)},{{}}]'
