@@ -1,0 +1,123 @@
+"""The verbs of an emulated station, member by member.
+
+Those whose behaviour the station does not have yet are listed too: they answer that they are not there yet.
+"""
+
+from .grammar import Member, Verb
+from .kinds import ANY, FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, whole
+
+_EVSE = Member("evse", whole(1), required=True)
+_CONNECTOR = Member("connector", whole(1))
+_BY = Member("by", choice("EV", "EVSE"), required=True)
+_MAX_SECONDS = 86_400
+
+
+def _text(name: str, *, required: bool = False, here: bool = True) -> Member:
+    return Member(name, TEXT, required=required, here=here)
+
+
+_VARIABLE = (
+    _text("component"),
+    _text("variable"),
+    _text("key"),
+    _text("instance", here=False),
+    Member("evse", whole(1), here=False),
+    _CONNECTOR,
+    Member("attribute", choice("Actual", "Target", "MinSet", "MaxSet"), here=False),
+)
+_FAULT = (Member("evse", whole(0)), Member("connector", whole(1)))
+
+STATION_COMMANDS: tuple[Verb, ...] = (
+    Verb("plug_in", (_EVSE, _CONNECTOR, Member("cable_amps", number(0, 10_000)))),
+    Verb("plug_out", (_EVSE, _CONNECTOR)),
+    Verb(
+        "present_token",
+        (
+            _text("token", required=True),
+            _text("type"),
+            Member("evse", whole(1)),
+            Member("group", TEXT, here=False),
+            Member("certificate", TEXT, here=False),
+            Member("hash_data", LIST, here=False),
+        ),
+    ),
+    Verb("suspend", (_EVSE, _BY)),
+    Verb("resume", (_EVSE, _BY)),
+    Verb(
+        "set_power",
+        (_EVSE, Member("watts", number(0, 1e8), required=True), Member("phases", whole(1, 3))),
+    ),
+    Verb("set_meter", (_EVSE, Member("wh", number(0), required=True))),
+    Verb(
+        "set_measurand",
+        (
+            _EVSE,
+            _text("measurand", required=True),
+            Member("value", number(), required=True),
+            _text("unit"),
+            _text("phase"),
+            _text("location"),
+            _text("signed"),
+        ),
+    ),
+    Verb("park", (_EVSE,), here=False),
+    Verb("leave", (_EVSE,), here=False),
+    Verb(
+        "fault",
+        (
+            *_FAULT,
+            _text("fault_id", required=True),
+            _text("type", required=True),
+            _text("description"),
+            _text("origin"),
+            Member("inoperative", FLAG),
+        ),
+        here=False,
+    ),
+    Verb("clear_fault", (*_FAULT, _text("fault_id")), here=False),
+    Verb("ev_needs", (_EVSE, Member("needs", OBJECT, required=True)), here=False),
+    Verb(
+        "external_limit",
+        (
+            Member("evse", whole(0), required=True),
+            _text("source", required=True),
+            Member("limit", number()),
+            _text("unit"),
+            Member("schedule", OBJECT),
+            Member("grid_critical", FLAG),
+        ),
+        here=False,
+    ),
+    Verb(
+        "answer",
+        (
+            _text("question", required=True),
+            Member("with", OBJECT, required=True),
+            Member("times", whole(1)),
+        ),
+        here=False,
+    ),
+    Verb("report", (_text("what", required=True), Member("with", OBJECT)), here=False),
+    Verb("connect", (Member("slot", whole(0), here=False),)),
+    Verb("disconnect", (Member("slot", whole(0), here=False),)),
+    Verb("cut", (Member("half_open", FLAG),)),
+    Verb("mend", (Member("half_open", FLAG),)),
+    Verb("power_cycle", (Member("off_seconds", number(0, _MAX_SECONDS)),)),
+    Verb(
+        "set_clock",
+        (Member("utc", MOMENT.nullable()), Member("drift_ppm", number(-500_000, 500_000))),
+    ),
+    Verb("get_variable", _VARIABLE),
+    Verb("set_variable", (*_VARIABLE, Member("value", ANY, required=True))),
+    Verb(
+        "composite_schedule",
+        (
+            Member("evse", whole(0), required=True),
+            Member("duration", whole(1), required=True),
+            _text("unit"),
+        ),
+        here=False,
+    ),
+    Verb("state"),
+    Verb("quit"),
+)

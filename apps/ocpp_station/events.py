@@ -1,0 +1,71 @@
+"""What the station does, as the events of the control contract."""
+
+from typing import Any
+
+from ocpp_core.rpc.actions import SendFrame
+from ocpp_core.station.actions import (
+    LinkChanged,
+    Notice,
+    OpenLink,
+    RegistrationChanged,
+    StationAction,
+    StatusChanged,
+    TransactionChanged,
+)
+
+Event = dict[str, Any]
+
+
+def event_of(action: StationAction) -> Event | None:
+    """The event that tells of an action, or None for those that concern the hardware or the store alone."""
+    match action:
+        case SendFrame():
+            return frame("out", action.text)
+        case OpenLink():
+            return {"event": "connection", "state": "connecting"}
+        case LinkChanged():
+            return _connection(action)
+        case StatusChanged():
+            return {
+                "event": "status",
+                "evse": action.ref.evse,
+                "connector": action.ref.connector,
+                "status": action.status,
+                "status_16": action.status_16,
+            }
+        case TransactionChanged():
+            return _transaction(action)
+        case RegistrationChanged():
+            return {"event": "notice", "kind": "registration", "status": action.status}
+        case Notice():
+            return {"event": "notice", "kind": action.kind, "detail": action.detail}
+        case _:
+            return None
+
+
+def frame(direction: str, text: str) -> Event:
+    """A text frame that was sent (``out``) or received (``in``)."""
+    return {"event": "frame", "dir": direction, "text": text}
+
+
+def _connection(action: LinkChanged) -> Event:
+    if action.version is not None:
+        return {"event": "connection", "state": "connected", "subprotocol": action.version}
+    event: Event = {"event": "connection", "state": "disconnected"}
+    return event | ({"reason": action.reason} if action.reason else {})
+
+
+def _transaction(action: TransactionChanged) -> Event:
+    event: Event = {
+        "event": "transaction",
+        "id": action.transaction,
+        "evse": action.evse,
+        "phase": action.phase.lower(),
+        "trigger": action.trigger,
+        "meter_wh": action.meter_wh,
+    }
+    if action.charging_state is not None:
+        event["charging_state"] = action.charging_state
+    if action.stop_reason is not None:
+        event["stop_reason"] = action.stop_reason
+    return event
