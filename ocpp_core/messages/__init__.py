@@ -8,7 +8,7 @@ Importing this package imports no version; ``v16``, ``v201`` and ``v21`` import 
 is used.
 """
 
-from .base import Datatype, Direction, OpenDatatype, Payload, Request, Response
+from .base import Datatype, Direction, Enumeration, OpenDatatype, Payload, Request, Response
 from .registry import Action, MessageSet, message_set
 from .tolerance import (
     STRICT,
@@ -27,6 +27,7 @@ __all__ = [
     "Response",
     "Datatype",
     "OpenDatatype",
+    "Enumeration",
     "MessageSet",
     "Action",
     "Direction",

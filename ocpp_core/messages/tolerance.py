@@ -238,7 +238,7 @@ def _put_text(model: BaseModel, path: Path, text: str) -> None:
 
 
 def _child(target: Any, step: str | int) -> Any:
-    return target[step] if isinstance(target, list) else getattr(target, _attribute(target, step))
+    return target[int(step)] if isinstance(target, list) else getattr(target, _attribute(target, step))
 
 
 def _attribute(model: BaseModel, wire: str | int) -> str:

@@ -37,7 +37,7 @@ _V16 = {
     _CORE_16: """
         Authorize                     up    Ask whether an id tag may charge.
         BootNotification              up    Register with the central system after a start.
-        ChangeAvailability            down  Make a connector, or the whole charge point, operative or inoperative.
+        ChangeAvailability            down  Make a connector or the charge point operative or inoperative.
         ChangeConfiguration           down  Set one configuration key.
         ClearCache                    down  Empty the authorization cache.
         DataTransfer                  both  Carry what a vendor defines.
@@ -77,7 +77,7 @@ _V16 = {
     _SECURITY_16: """
         CertificateSigned             down  Deliver the certificate that the charge point had asked for.
         DeleteCertificate             down  Remove an installed certificate.
-        ExtendedTriggerMessage        down  Ask for a message to be sent now, those of the whitepaper included.
+        ExtendedTriggerMessage        down  Ask for a message to be sent now, the whitepaper's too.
         GetInstalledCertificateIds    down  List the installed certificates of a kind.
         GetLog                        down  Ask for a log to be uploaded.
         InstallCertificate            down  Install a root certificate.
@@ -171,7 +171,7 @@ _V2 = {
     """,
     Block("certificate_management", "ISO 15118 Certificate Management", "M"): """
         DeleteCertificate             down  Remove an installed certificate.
-        Get15118EVCertificate         up    Pass on an EV's request to install or update its contract certificate.
+        Get15118EVCertificate         up    Pass on an EV's request for its contract certificate.
         GetCertificateStatus          up    Ask for the OCSP status of a certificate.
         GetInstalledCertificateIds    down  List the installed certificates of some kinds.
         InstallCertificate            down  Install a root certificate.
@@ -188,7 +188,7 @@ _V2 = {
         NotifyCustomerInformation     up    Deliver a part of the data held of a customer.
         NotifyEvent                   up    Report events of the device model.
         NotifyMonitoringReport        up    Deliver a part of a report of the monitors set.
-        NotifyPeriodicEventStream     up    2.1  send  Deliver samples of a periodic event stream; never answered.
+        NotifyPeriodicEventStream     up    2.1  send  Deliver samples of a periodic event stream, unanswered.
         OpenPeriodicEventStream       up    2.1  Announce a periodic event stream.
         SetMonitoringBase             down  Choose the set of monitors that is active.
         SetMonitoringLevel            down  Choose how severe an event must be to be reported.
@@ -204,7 +204,7 @@ _V2 = {
         DataTransfer                  both  Carry what a vendor defines.
     """,
     Block("bidirectional_power_transfer", "Bidirectional Power Transfer", "Q"): """
-        AFRRSignal                    down  2.1  Pass on a signal of the automatic frequency restoration reserve.
+        AFRRSignal                    down  2.1  Pass on a signal of the frequency restoration reserve.
         NotifyAllowedEnergyTransfer   down  2.1  Say which kinds of energy transfer a transaction may use.
     """,
     Block("der_control", "DER Control", "R"): """

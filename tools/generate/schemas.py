@@ -270,7 +270,7 @@ def _bound(node: dict[str, Any], keyword: str) -> int | None:
     return None if value is None else int(value)
 
 
-# The two places where 1.6's schemas disagree with each other (docs/schema-quirks.md): the looser one is taken.
+# Where 1.6's schemas disagree with each other (docs/schema-quirks.md), the looser one is taken.
 _LOOSER = {"UnitOfMeasure", "MeterValue"}
 
 

@@ -7,160 +7,148 @@ from ..base import Direction
 from ..registry import Action, lazy_models
 
 if TYPE_CHECKING:
-    from .core import (
-        AuthorizeRequest as AuthorizeRequest,
-        AuthorizeResponse as AuthorizeResponse,
-        AvailabilityStatus as AvailabilityStatus,
-        AvailabilityType as AvailabilityType,
-        BootNotificationRequest as BootNotificationRequest,
-        BootNotificationResponse as BootNotificationResponse,
-        ChangeAvailabilityRequest as ChangeAvailabilityRequest,
-        ChangeAvailabilityResponse as ChangeAvailabilityResponse,
-        ChangeConfigurationRequest as ChangeConfigurationRequest,
-        ChangeConfigurationResponse as ChangeConfigurationResponse,
-        ChargePointErrorCode as ChargePointErrorCode,
-        ChargePointStatus as ChargePointStatus,
-        ClearCacheRequest as ClearCacheRequest,
-        ClearCacheResponse as ClearCacheResponse,
-        ClearCacheStatus as ClearCacheStatus,
-        ConfigurationStatus as ConfigurationStatus,
-        DataTransferRequest as DataTransferRequest,
-        DataTransferResponse as DataTransferResponse,
-        DataTransferStatus as DataTransferStatus,
-        GetConfigurationRequest as GetConfigurationRequest,
-        GetConfigurationResponse as GetConfigurationResponse,
-        HeartbeatRequest as HeartbeatRequest,
-        HeartbeatResponse as HeartbeatResponse,
-        KeyValue as KeyValue,
-        Location as Location,
-        Measurand as Measurand,
-        MeterValue as MeterValue,
-        MeterValuesRequest as MeterValuesRequest,
-        MeterValuesResponse as MeterValuesResponse,
-        Phase as Phase,
-        ReadingContext as ReadingContext,
-        Reason as Reason,
-        RegistrationStatus as RegistrationStatus,
-        RemoteStartStopStatus as RemoteStartStopStatus,
-        RemoteStartTransactionRequest as RemoteStartTransactionRequest,
-        RemoteStartTransactionResponse as RemoteStartTransactionResponse,
-        RemoteStopTransactionRequest as RemoteStopTransactionRequest,
-        RemoteStopTransactionResponse as RemoteStopTransactionResponse,
-        ResetRequest as ResetRequest,
-        ResetResponse as ResetResponse,
-        ResetStatus as ResetStatus,
-        ResetType as ResetType,
-        SampledValue as SampledValue,
-        StartTransactionRequest as StartTransactionRequest,
-        StartTransactionResponse as StartTransactionResponse,
-        StatusNotificationRequest as StatusNotificationRequest,
-        StatusNotificationResponse as StatusNotificationResponse,
-        StopTransactionRequest as StopTransactionRequest,
-        StopTransactionResponse as StopTransactionResponse,
-        UnitOfMeasure as UnitOfMeasure,
-        UnlockConnectorRequest as UnlockConnectorRequest,
-        UnlockConnectorResponse as UnlockConnectorResponse,
-        UnlockStatus as UnlockStatus,
-        ValueFormat as ValueFormat,
-    )
-    from .datatypes import (
-        AuthorizationStatus as AuthorizationStatus,
-        ChargingProfile as ChargingProfile,
-        ChargingProfileKindType as ChargingProfileKindType,
-        ChargingProfilePurposeType as ChargingProfilePurposeType,
-        ChargingRateUnitType as ChargingRateUnitType,
-        ChargingSchedule as ChargingSchedule,
-        ChargingSchedulePeriod as ChargingSchedulePeriod,
-        IdTagInfo as IdTagInfo,
-        RecurrencyKindType as RecurrencyKindType,
+    from .core import AuthorizeRequest as AuthorizeRequest
+    from .core import AuthorizeResponse as AuthorizeResponse
+    from .core import AvailabilityStatus as AvailabilityStatus
+    from .core import AvailabilityType as AvailabilityType
+    from .core import BootNotificationRequest as BootNotificationRequest
+    from .core import BootNotificationResponse as BootNotificationResponse
+    from .core import ChangeAvailabilityRequest as ChangeAvailabilityRequest
+    from .core import ChangeAvailabilityResponse as ChangeAvailabilityResponse
+    from .core import ChangeConfigurationRequest as ChangeConfigurationRequest
+    from .core import ChangeConfigurationResponse as ChangeConfigurationResponse
+    from .core import ChargePointErrorCode as ChargePointErrorCode
+    from .core import ChargePointStatus as ChargePointStatus
+    from .core import ClearCacheRequest as ClearCacheRequest
+    from .core import ClearCacheResponse as ClearCacheResponse
+    from .core import ClearCacheStatus as ClearCacheStatus
+    from .core import ConfigurationStatus as ConfigurationStatus
+    from .core import DataTransferRequest as DataTransferRequest
+    from .core import DataTransferResponse as DataTransferResponse
+    from .core import DataTransferStatus as DataTransferStatus
+    from .core import GetConfigurationRequest as GetConfigurationRequest
+    from .core import GetConfigurationResponse as GetConfigurationResponse
+    from .core import HeartbeatRequest as HeartbeatRequest
+    from .core import HeartbeatResponse as HeartbeatResponse
+    from .core import KeyValue as KeyValue
+    from .core import Location as Location
+    from .core import Measurand as Measurand
+    from .core import MeterValue as MeterValue
+    from .core import MeterValuesRequest as MeterValuesRequest
+    from .core import MeterValuesResponse as MeterValuesResponse
+    from .core import Phase as Phase
+    from .core import ReadingContext as ReadingContext
+    from .core import Reason as Reason
+    from .core import RegistrationStatus as RegistrationStatus
+    from .core import RemoteStartStopStatus as RemoteStartStopStatus
+    from .core import RemoteStartTransactionRequest as RemoteStartTransactionRequest
+    from .core import RemoteStartTransactionResponse as RemoteStartTransactionResponse
+    from .core import RemoteStopTransactionRequest as RemoteStopTransactionRequest
+    from .core import RemoteStopTransactionResponse as RemoteStopTransactionResponse
+    from .core import ResetRequest as ResetRequest
+    from .core import ResetResponse as ResetResponse
+    from .core import ResetStatus as ResetStatus
+    from .core import ResetType as ResetType
+    from .core import SampledValue as SampledValue
+    from .core import StartTransactionRequest as StartTransactionRequest
+    from .core import StartTransactionResponse as StartTransactionResponse
+    from .core import StatusNotificationRequest as StatusNotificationRequest
+    from .core import StatusNotificationResponse as StatusNotificationResponse
+    from .core import StopTransactionRequest as StopTransactionRequest
+    from .core import StopTransactionResponse as StopTransactionResponse
+    from .core import UnitOfMeasure as UnitOfMeasure
+    from .core import UnlockConnectorRequest as UnlockConnectorRequest
+    from .core import UnlockConnectorResponse as UnlockConnectorResponse
+    from .core import UnlockStatus as UnlockStatus
+    from .core import ValueFormat as ValueFormat
+    from .datatypes import AuthorizationStatus as AuthorizationStatus
+    from .datatypes import ChargingProfile as ChargingProfile
+    from .datatypes import ChargingProfileKindType as ChargingProfileKindType
+    from .datatypes import ChargingProfilePurposeType as ChargingProfilePurposeType
+    from .datatypes import ChargingRateUnitType as ChargingRateUnitType
+    from .datatypes import ChargingSchedule as ChargingSchedule
+    from .datatypes import ChargingSchedulePeriod as ChargingSchedulePeriod
+    from .datatypes import IdTagInfo as IdTagInfo
+    from .datatypes import RecurrencyKindType as RecurrencyKindType
+    from .firmware_management import DiagnosticsStatus as DiagnosticsStatus
+    from .firmware_management import (
+        DiagnosticsStatusNotificationRequest as DiagnosticsStatusNotificationRequest,
     )
     from .firmware_management import (
-        DiagnosticsStatus as DiagnosticsStatus,
-        DiagnosticsStatusNotificationRequest as DiagnosticsStatusNotificationRequest,
         DiagnosticsStatusNotificationResponse as DiagnosticsStatusNotificationResponse,
-        FirmwareStatus as FirmwareStatus,
-        FirmwareStatusNotificationRequest as FirmwareStatusNotificationRequest,
-        FirmwareStatusNotificationResponse as FirmwareStatusNotificationResponse,
-        GetDiagnosticsRequest as GetDiagnosticsRequest,
-        GetDiagnosticsResponse as GetDiagnosticsResponse,
-        UpdateFirmwareRequest as UpdateFirmwareRequest,
-        UpdateFirmwareResponse as UpdateFirmwareResponse,
     )
-    from .local_auth_list_management import (
-        AuthorizationData as AuthorizationData,
-        GetLocalListVersionRequest as GetLocalListVersionRequest,
-        GetLocalListVersionResponse as GetLocalListVersionResponse,
-        SendLocalListRequest as SendLocalListRequest,
-        SendLocalListResponse as SendLocalListResponse,
-        UpdateStatus as UpdateStatus,
-        UpdateType as UpdateType,
-    )
-    from .remote_trigger import (
-        MessageTrigger as MessageTrigger,
-        TriggerMessageRequest as TriggerMessageRequest,
-        TriggerMessageResponse as TriggerMessageResponse,
-        TriggerMessageStatus as TriggerMessageStatus,
-    )
-    from .reservation import (
-        CancelReservationRequest as CancelReservationRequest,
-        CancelReservationResponse as CancelReservationResponse,
-        CancelReservationStatus as CancelReservationStatus,
-        ReservationStatus as ReservationStatus,
-        ReserveNowRequest as ReserveNowRequest,
-        ReserveNowResponse as ReserveNowResponse,
-    )
-    from .security import (
-        CertificateHashData as CertificateHashData,
-        CertificateSignedRequest as CertificateSignedRequest,
-        CertificateSignedResponse as CertificateSignedResponse,
-        CertificateSignedStatusEnum as CertificateSignedStatusEnum,
-        CertificateUseEnum as CertificateUseEnum,
-        DeleteCertificateRequest as DeleteCertificateRequest,
-        DeleteCertificateResponse as DeleteCertificateResponse,
-        DeleteCertificateStatusEnum as DeleteCertificateStatusEnum,
-        ExtendedTriggerMessageRequest as ExtendedTriggerMessageRequest,
-        ExtendedTriggerMessageResponse as ExtendedTriggerMessageResponse,
-        Firmware as Firmware,
-        FirmwareStatusEnum as FirmwareStatusEnum,
-        GenericStatusEnum as GenericStatusEnum,
-        GetInstalledCertificateIdsRequest as GetInstalledCertificateIdsRequest,
-        GetInstalledCertificateIdsResponse as GetInstalledCertificateIdsResponse,
-        GetInstalledCertificateStatusEnum as GetInstalledCertificateStatusEnum,
-        GetLogRequest as GetLogRequest,
-        GetLogResponse as GetLogResponse,
-        HashAlgorithmEnum as HashAlgorithmEnum,
-        InstallCertificateRequest as InstallCertificateRequest,
-        InstallCertificateResponse as InstallCertificateResponse,
-        InstallCertificateStatusEnum as InstallCertificateStatusEnum,
-        LogEnum as LogEnum,
-        LogParameters as LogParameters,
-        LogStatusEnum as LogStatusEnum,
-        LogStatusNotificationRequest as LogStatusNotificationRequest,
-        LogStatusNotificationResponse as LogStatusNotificationResponse,
-        MessageTriggerEnum as MessageTriggerEnum,
-        SecurityEventNotificationRequest as SecurityEventNotificationRequest,
-        SecurityEventNotificationResponse as SecurityEventNotificationResponse,
-        SignCertificateRequest as SignCertificateRequest,
-        SignCertificateResponse as SignCertificateResponse,
-        SignedFirmwareStatusNotificationRequest as SignedFirmwareStatusNotificationRequest,
-        SignedFirmwareStatusNotificationResponse as SignedFirmwareStatusNotificationResponse,
-        SignedUpdateFirmwareRequest as SignedUpdateFirmwareRequest,
-        SignedUpdateFirmwareResponse as SignedUpdateFirmwareResponse,
-        TriggerMessageStatusEnum as TriggerMessageStatusEnum,
-        UpdateFirmwareStatusEnum as UpdateFirmwareStatusEnum,
-        UploadLogStatusEnum as UploadLogStatusEnum,
-    )
-    from .smart_charging import (
-        ChargingProfileStatus as ChargingProfileStatus,
-        ClearChargingProfileRequest as ClearChargingProfileRequest,
-        ClearChargingProfileResponse as ClearChargingProfileResponse,
-        ClearChargingProfileStatus as ClearChargingProfileStatus,
-        GetCompositeScheduleRequest as GetCompositeScheduleRequest,
-        GetCompositeScheduleResponse as GetCompositeScheduleResponse,
-        GetCompositeScheduleStatus as GetCompositeScheduleStatus,
-        SetChargingProfileRequest as SetChargingProfileRequest,
-        SetChargingProfileResponse as SetChargingProfileResponse,
-    )
+    from .firmware_management import FirmwareStatus as FirmwareStatus
+    from .firmware_management import FirmwareStatusNotificationRequest as FirmwareStatusNotificationRequest
+    from .firmware_management import FirmwareStatusNotificationResponse as FirmwareStatusNotificationResponse
+    from .firmware_management import GetDiagnosticsRequest as GetDiagnosticsRequest
+    from .firmware_management import GetDiagnosticsResponse as GetDiagnosticsResponse
+    from .firmware_management import UpdateFirmwareRequest as UpdateFirmwareRequest
+    from .firmware_management import UpdateFirmwareResponse as UpdateFirmwareResponse
+    from .local_auth_list_management import AuthorizationData as AuthorizationData
+    from .local_auth_list_management import GetLocalListVersionRequest as GetLocalListVersionRequest
+    from .local_auth_list_management import GetLocalListVersionResponse as GetLocalListVersionResponse
+    from .local_auth_list_management import SendLocalListRequest as SendLocalListRequest
+    from .local_auth_list_management import SendLocalListResponse as SendLocalListResponse
+    from .local_auth_list_management import UpdateStatus as UpdateStatus
+    from .local_auth_list_management import UpdateType as UpdateType
+    from .remote_trigger import MessageTrigger as MessageTrigger
+    from .remote_trigger import TriggerMessageRequest as TriggerMessageRequest
+    from .remote_trigger import TriggerMessageResponse as TriggerMessageResponse
+    from .remote_trigger import TriggerMessageStatus as TriggerMessageStatus
+    from .reservation import CancelReservationRequest as CancelReservationRequest
+    from .reservation import CancelReservationResponse as CancelReservationResponse
+    from .reservation import CancelReservationStatus as CancelReservationStatus
+    from .reservation import ReservationStatus as ReservationStatus
+    from .reservation import ReserveNowRequest as ReserveNowRequest
+    from .reservation import ReserveNowResponse as ReserveNowResponse
+    from .security import CertificateHashData as CertificateHashData
+    from .security import CertificateSignedRequest as CertificateSignedRequest
+    from .security import CertificateSignedResponse as CertificateSignedResponse
+    from .security import CertificateSignedStatusEnum as CertificateSignedStatusEnum
+    from .security import CertificateUseEnum as CertificateUseEnum
+    from .security import DeleteCertificateRequest as DeleteCertificateRequest
+    from .security import DeleteCertificateResponse as DeleteCertificateResponse
+    from .security import DeleteCertificateStatusEnum as DeleteCertificateStatusEnum
+    from .security import ExtendedTriggerMessageRequest as ExtendedTriggerMessageRequest
+    from .security import ExtendedTriggerMessageResponse as ExtendedTriggerMessageResponse
+    from .security import Firmware as Firmware
+    from .security import FirmwareStatusEnum as FirmwareStatusEnum
+    from .security import GenericStatusEnum as GenericStatusEnum
+    from .security import GetInstalledCertificateIdsRequest as GetInstalledCertificateIdsRequest
+    from .security import GetInstalledCertificateIdsResponse as GetInstalledCertificateIdsResponse
+    from .security import GetInstalledCertificateStatusEnum as GetInstalledCertificateStatusEnum
+    from .security import GetLogRequest as GetLogRequest
+    from .security import GetLogResponse as GetLogResponse
+    from .security import HashAlgorithmEnum as HashAlgorithmEnum
+    from .security import InstallCertificateRequest as InstallCertificateRequest
+    from .security import InstallCertificateResponse as InstallCertificateResponse
+    from .security import InstallCertificateStatusEnum as InstallCertificateStatusEnum
+    from .security import LogEnum as LogEnum
+    from .security import LogParameters as LogParameters
+    from .security import LogStatusEnum as LogStatusEnum
+    from .security import LogStatusNotificationRequest as LogStatusNotificationRequest
+    from .security import LogStatusNotificationResponse as LogStatusNotificationResponse
+    from .security import MessageTriggerEnum as MessageTriggerEnum
+    from .security import SecurityEventNotificationRequest as SecurityEventNotificationRequest
+    from .security import SecurityEventNotificationResponse as SecurityEventNotificationResponse
+    from .security import SignCertificateRequest as SignCertificateRequest
+    from .security import SignCertificateResponse as SignCertificateResponse
+    from .security import SignedFirmwareStatusNotificationRequest as SignedFirmwareStatusNotificationRequest
+    from .security import SignedFirmwareStatusNotificationResponse as SignedFirmwareStatusNotificationResponse
+    from .security import SignedUpdateFirmwareRequest as SignedUpdateFirmwareRequest
+    from .security import SignedUpdateFirmwareResponse as SignedUpdateFirmwareResponse
+    from .security import TriggerMessageStatusEnum as TriggerMessageStatusEnum
+    from .security import UpdateFirmwareStatusEnum as UpdateFirmwareStatusEnum
+    from .security import UploadLogStatusEnum as UploadLogStatusEnum
+    from .smart_charging import ChargingProfileStatus as ChargingProfileStatus
+    from .smart_charging import ClearChargingProfileRequest as ClearChargingProfileRequest
+    from .smart_charging import ClearChargingProfileResponse as ClearChargingProfileResponse
+    from .smart_charging import ClearChargingProfileStatus as ClearChargingProfileStatus
+    from .smart_charging import GetCompositeScheduleRequest as GetCompositeScheduleRequest
+    from .smart_charging import GetCompositeScheduleResponse as GetCompositeScheduleResponse
+    from .smart_charging import GetCompositeScheduleStatus as GetCompositeScheduleStatus
+    from .smart_charging import SetChargingProfileRequest as SetChargingProfileRequest
+    from .smart_charging import SetChargingProfileResponse as SetChargingProfileResponse
 
 
 ACTIONS = {

@@ -7,459 +7,433 @@ from ..base import Direction
 from ..registry import Action, lazy_models
 
 if TYPE_CHECKING:
-    from .authorization import (
-        Address as Address,
-        AuthorizeCertificateStatusEnum as AuthorizeCertificateStatusEnum,
-        AuthorizeRequest as AuthorizeRequest,
-        AuthorizeResponse as AuthorizeResponse,
-        ClearCacheRequest as ClearCacheRequest,
-        ClearCacheResponse as ClearCacheResponse,
-        ClearCacheStatusEnum as ClearCacheStatusEnum,
-        NotifySettlementRequest as NotifySettlementRequest,
-        NotifySettlementResponse as NotifySettlementResponse,
-        NotifyWebPaymentStartedRequest as NotifyWebPaymentStartedRequest,
-        NotifyWebPaymentStartedResponse as NotifyWebPaymentStartedResponse,
-        PaymentStatusEnum as PaymentStatusEnum,
-        VatNumberValidationRequest as VatNumberValidationRequest,
-        VatNumberValidationResponse as VatNumberValidationResponse,
-    )
-    from .availability import (
-        ChangeAvailabilityRequest as ChangeAvailabilityRequest,
-        ChangeAvailabilityResponse as ChangeAvailabilityResponse,
-        ChangeAvailabilityStatusEnum as ChangeAvailabilityStatusEnum,
-        ConnectorStatusEnum as ConnectorStatusEnum,
-        HeartbeatRequest as HeartbeatRequest,
-        HeartbeatResponse as HeartbeatResponse,
-        OperationalStatusEnum as OperationalStatusEnum,
-        StatusNotificationRequest as StatusNotificationRequest,
-        StatusNotificationResponse as StatusNotificationResponse,
-    )
-    from .battery_swapping import (
-        BatteryData as BatteryData,
-        BatterySwapEventEnum as BatterySwapEventEnum,
-        BatterySwapRequest as BatterySwapRequest,
-        BatterySwapResponse as BatterySwapResponse,
-        RequestBatterySwapRequest as RequestBatterySwapRequest,
-        RequestBatterySwapResponse as RequestBatterySwapResponse,
+    from .authorization import Address as Address
+    from .authorization import AuthorizeCertificateStatusEnum as AuthorizeCertificateStatusEnum
+    from .authorization import AuthorizeRequest as AuthorizeRequest
+    from .authorization import AuthorizeResponse as AuthorizeResponse
+    from .authorization import ClearCacheRequest as ClearCacheRequest
+    from .authorization import ClearCacheResponse as ClearCacheResponse
+    from .authorization import ClearCacheStatusEnum as ClearCacheStatusEnum
+    from .authorization import NotifySettlementRequest as NotifySettlementRequest
+    from .authorization import NotifySettlementResponse as NotifySettlementResponse
+    from .authorization import NotifyWebPaymentStartedRequest as NotifyWebPaymentStartedRequest
+    from .authorization import NotifyWebPaymentStartedResponse as NotifyWebPaymentStartedResponse
+    from .authorization import PaymentStatusEnum as PaymentStatusEnum
+    from .authorization import VatNumberValidationRequest as VatNumberValidationRequest
+    from .authorization import VatNumberValidationResponse as VatNumberValidationResponse
+    from .availability import ChangeAvailabilityRequest as ChangeAvailabilityRequest
+    from .availability import ChangeAvailabilityResponse as ChangeAvailabilityResponse
+    from .availability import ChangeAvailabilityStatusEnum as ChangeAvailabilityStatusEnum
+    from .availability import ConnectorStatusEnum as ConnectorStatusEnum
+    from .availability import HeartbeatRequest as HeartbeatRequest
+    from .availability import HeartbeatResponse as HeartbeatResponse
+    from .availability import OperationalStatusEnum as OperationalStatusEnum
+    from .availability import StatusNotificationRequest as StatusNotificationRequest
+    from .availability import StatusNotificationResponse as StatusNotificationResponse
+    from .battery_swapping import BatteryData as BatteryData
+    from .battery_swapping import BatterySwapEventEnum as BatterySwapEventEnum
+    from .battery_swapping import BatterySwapRequest as BatterySwapRequest
+    from .battery_swapping import BatterySwapResponse as BatterySwapResponse
+    from .battery_swapping import RequestBatterySwapRequest as RequestBatterySwapRequest
+    from .battery_swapping import RequestBatterySwapResponse as RequestBatterySwapResponse
+    from .bidirectional_power_transfer import AFRRSignalRequest as AFRRSignalRequest
+    from .bidirectional_power_transfer import AFRRSignalResponse as AFRRSignalResponse
+    from .bidirectional_power_transfer import (
+        NotifyAllowedEnergyTransferRequest as NotifyAllowedEnergyTransferRequest,
     )
     from .bidirectional_power_transfer import (
-        AFRRSignalRequest as AFRRSignalRequest,
-        AFRRSignalResponse as AFRRSignalResponse,
-        NotifyAllowedEnergyTransferRequest as NotifyAllowedEnergyTransferRequest,
         NotifyAllowedEnergyTransferResponse as NotifyAllowedEnergyTransferResponse,
+    )
+    from .bidirectional_power_transfer import (
         NotifyAllowedEnergyTransferStatusEnum as NotifyAllowedEnergyTransferStatusEnum,
     )
+    from .certificate_management import CertificateActionEnum as CertificateActionEnum
+    from .certificate_management import CertificateHashDataChain as CertificateHashDataChain
+    from .certificate_management import DeleteCertificateRequest as DeleteCertificateRequest
+    from .certificate_management import DeleteCertificateResponse as DeleteCertificateResponse
+    from .certificate_management import DeleteCertificateStatusEnum as DeleteCertificateStatusEnum
+    from .certificate_management import Get15118EVCertificateRequest as Get15118EVCertificateRequest
+    from .certificate_management import Get15118EVCertificateResponse as Get15118EVCertificateResponse
+    from .certificate_management import GetCertificateIdUseEnum as GetCertificateIdUseEnum
+    from .certificate_management import GetCertificateStatusEnum as GetCertificateStatusEnum
+    from .certificate_management import GetCertificateStatusRequest as GetCertificateStatusRequest
+    from .certificate_management import GetCertificateStatusResponse as GetCertificateStatusResponse
+    from .certificate_management import GetInstalledCertificateIdsRequest as GetInstalledCertificateIdsRequest
     from .certificate_management import (
-        CertificateActionEnum as CertificateActionEnum,
-        CertificateHashDataChain as CertificateHashDataChain,
-        DeleteCertificateRequest as DeleteCertificateRequest,
-        DeleteCertificateResponse as DeleteCertificateResponse,
-        DeleteCertificateStatusEnum as DeleteCertificateStatusEnum,
-        Get15118EVCertificateRequest as Get15118EVCertificateRequest,
-        Get15118EVCertificateResponse as Get15118EVCertificateResponse,
-        GetCertificateIdUseEnum as GetCertificateIdUseEnum,
-        GetCertificateStatusEnum as GetCertificateStatusEnum,
-        GetCertificateStatusRequest as GetCertificateStatusRequest,
-        GetCertificateStatusResponse as GetCertificateStatusResponse,
-        GetInstalledCertificateIdsRequest as GetInstalledCertificateIdsRequest,
         GetInstalledCertificateIdsResponse as GetInstalledCertificateIdsResponse,
-        GetInstalledCertificateStatusEnum as GetInstalledCertificateStatusEnum,
-        InstallCertificateRequest as InstallCertificateRequest,
-        InstallCertificateResponse as InstallCertificateResponse,
-        InstallCertificateStatusEnum as InstallCertificateStatusEnum,
-        InstallCertificateUseEnum as InstallCertificateUseEnum,
-        Iso15118EVCertificateStatusEnum as Iso15118EVCertificateStatusEnum,
     )
-    from .data_transfer import (
-        DataTransferRequest as DataTransferRequest,
-        DataTransferResponse as DataTransferResponse,
-        DataTransferStatusEnum as DataTransferStatusEnum,
-    )
-    from .datatypes import (
-        AbsolutePriceSchedule as AbsolutePriceSchedule,
-        AdditionalInfo as AdditionalInfo,
-        AdditionalSelectedServices as AdditionalSelectedServices,
-        AuthorizationStatusEnum as AuthorizationStatusEnum,
-        CertificateHashData as CertificateHashData,
-        ChargingProfile as ChargingProfile,
-        ChargingProfileKindEnum as ChargingProfileKindEnum,
-        ChargingProfilePurposeEnum as ChargingProfilePurposeEnum,
-        ChargingRateUnitEnum as ChargingRateUnitEnum,
-        ChargingSchedule as ChargingSchedule,
-        ChargingSchedulePeriod as ChargingSchedulePeriod,
-        Component as Component,
-        ComponentVariable as ComponentVariable,
-        ConsumptionCost as ConsumptionCost,
-        Cost as Cost,
-        CostKindEnum as CostKindEnum,
-        CustomData as CustomData,
-        DERControlEnum as DERControlEnum,
-        DayOfWeekEnum as DayOfWeekEnum,
-        EVSE as EVSE,
-        EnergyTransferModeEnum as EnergyTransferModeEnum,
-        EvseKindEnum as EvseKindEnum,
-        GenericDeviceModelStatusEnum as GenericDeviceModelStatusEnum,
-        GenericStatusEnum as GenericStatusEnum,
-        HashAlgorithmEnum as HashAlgorithmEnum,
-        IdToken as IdToken,
-        IdTokenInfo as IdTokenInfo,
-        LimitAtSoC as LimitAtSoC,
-        LocationEnum as LocationEnum,
-        MeasurandEnum as MeasurandEnum,
-        MessageContent as MessageContent,
-        MessageFormatEnum as MessageFormatEnum,
-        MeterValue as MeterValue,
-        OCSPRequestData as OCSPRequestData,
-        OperationModeEnum as OperationModeEnum,
-        OverstayRule as OverstayRule,
-        OverstayRuleList as OverstayRuleList,
-        PhaseEnum as PhaseEnum,
-        Price as Price,
-        PriceLevelSchedule as PriceLevelSchedule,
-        PriceLevelScheduleEntry as PriceLevelScheduleEntry,
-        PriceRule as PriceRule,
-        PriceRuleStack as PriceRuleStack,
-        RationalNumber as RationalNumber,
-        ReadingContextEnum as ReadingContextEnum,
-        RecurrencyKindEnum as RecurrencyKindEnum,
-        RelativeTimeInterval as RelativeTimeInterval,
-        SalesTariff as SalesTariff,
-        SalesTariffEntry as SalesTariffEntry,
-        SampledValue as SampledValue,
-        SignedMeterValue as SignedMeterValue,
-        StatusInfo as StatusInfo,
-        Tariff as Tariff,
-        TariffConditions as TariffConditions,
-        TariffConditionsFixed as TariffConditionsFixed,
-        TariffEnergy as TariffEnergy,
-        TariffEnergyPrice as TariffEnergyPrice,
-        TariffFixed as TariffFixed,
-        TariffFixedPrice as TariffFixedPrice,
-        TariffTime as TariffTime,
-        TariffTimePrice as TariffTimePrice,
-        TaxRate as TaxRate,
-        TaxRule as TaxRule,
-        UnitOfMeasure as UnitOfMeasure,
-        V2XFreqWattPoint as V2XFreqWattPoint,
-        V2XSignalWattPoint as V2XSignalWattPoint,
-        Variable as Variable,
-    )
-    from .der_control import (
-        ClearDERControlRequest as ClearDERControlRequest,
-        ClearDERControlResponse as ClearDERControlResponse,
-        DERControlStatusEnum as DERControlStatusEnum,
-        DERCurve as DERCurve,
-        DERCurveGet as DERCurveGet,
-        DERCurvePoints as DERCurvePoints,
-        DERUnitEnum as DERUnitEnum,
-        EnterService as EnterService,
-        EnterServiceGet as EnterServiceGet,
-        FixedPF as FixedPF,
-        FixedPFGet as FixedPFGet,
-        FixedVar as FixedVar,
-        FixedVarGet as FixedVarGet,
-        FreqDroop as FreqDroop,
-        FreqDroopGet as FreqDroopGet,
-        GetDERControlRequest as GetDERControlRequest,
-        GetDERControlResponse as GetDERControlResponse,
-        Gradient as Gradient,
-        GradientGet as GradientGet,
-        GridEventFaultEnum as GridEventFaultEnum,
-        Hysteresis as Hysteresis,
-        LimitMaxDischarge as LimitMaxDischarge,
-        LimitMaxDischargeGet as LimitMaxDischargeGet,
-        NotifyDERAlarmRequest as NotifyDERAlarmRequest,
-        NotifyDERAlarmResponse as NotifyDERAlarmResponse,
-        NotifyDERStartStopRequest as NotifyDERStartStopRequest,
-        NotifyDERStartStopResponse as NotifyDERStartStopResponse,
-        PowerDuringCessationEnum as PowerDuringCessationEnum,
-        ReactivePowerParams as ReactivePowerParams,
-        ReportDERControlRequest as ReportDERControlRequest,
-        ReportDERControlResponse as ReportDERControlResponse,
-        SetDERControlRequest as SetDERControlRequest,
-        SetDERControlResponse as SetDERControlResponse,
-        VoltageParams as VoltageParams,
-    )
-    from .diagnostics import (
-        AdjustPeriodicEventStreamRequest as AdjustPeriodicEventStreamRequest,
-        AdjustPeriodicEventStreamResponse as AdjustPeriodicEventStreamResponse,
-        ClearMonitoringResult as ClearMonitoringResult,
-        ClearMonitoringStatusEnum as ClearMonitoringStatusEnum,
-        ClearVariableMonitoringRequest as ClearVariableMonitoringRequest,
-        ClearVariableMonitoringResponse as ClearVariableMonitoringResponse,
-        ClosePeriodicEventStreamRequest as ClosePeriodicEventStreamRequest,
-        ClosePeriodicEventStreamResponse as ClosePeriodicEventStreamResponse,
-        ConstantStreamData as ConstantStreamData,
-        CustomerInformationRequest as CustomerInformationRequest,
-        CustomerInformationResponse as CustomerInformationResponse,
-        CustomerInformationStatusEnum as CustomerInformationStatusEnum,
-        EventData as EventData,
-        EventNotificationEnum as EventNotificationEnum,
-        EventTriggerEnum as EventTriggerEnum,
-        GetLogRequest as GetLogRequest,
-        GetLogResponse as GetLogResponse,
-        GetMonitoringReportRequest as GetMonitoringReportRequest,
-        GetMonitoringReportResponse as GetMonitoringReportResponse,
-        GetPeriodicEventStreamRequest as GetPeriodicEventStreamRequest,
-        GetPeriodicEventStreamResponse as GetPeriodicEventStreamResponse,
-        LogEnum as LogEnum,
-        LogParameters as LogParameters,
-        LogStatusEnum as LogStatusEnum,
-        LogStatusNotificationRequest as LogStatusNotificationRequest,
-        LogStatusNotificationResponse as LogStatusNotificationResponse,
-        MonitorEnum as MonitorEnum,
-        MonitoringBaseEnum as MonitoringBaseEnum,
-        MonitoringCriterionEnum as MonitoringCriterionEnum,
-        MonitoringData as MonitoringData,
-        NotifyCustomerInformationRequest as NotifyCustomerInformationRequest,
-        NotifyCustomerInformationResponse as NotifyCustomerInformationResponse,
-        NotifyEventRequest as NotifyEventRequest,
-        NotifyEventResponse as NotifyEventResponse,
-        NotifyMonitoringReportRequest as NotifyMonitoringReportRequest,
-        NotifyMonitoringReportResponse as NotifyMonitoringReportResponse,
-        NotifyPeriodicEventStream as NotifyPeriodicEventStream,
-        OpenPeriodicEventStreamRequest as OpenPeriodicEventStreamRequest,
-        OpenPeriodicEventStreamResponse as OpenPeriodicEventStreamResponse,
-        PeriodicEventStreamParams as PeriodicEventStreamParams,
-        SetMonitoringBaseRequest as SetMonitoringBaseRequest,
-        SetMonitoringBaseResponse as SetMonitoringBaseResponse,
-        SetMonitoringData as SetMonitoringData,
-        SetMonitoringLevelRequest as SetMonitoringLevelRequest,
-        SetMonitoringLevelResponse as SetMonitoringLevelResponse,
-        SetMonitoringResult as SetMonitoringResult,
-        SetMonitoringStatusEnum as SetMonitoringStatusEnum,
-        SetVariableMonitoringRequest as SetVariableMonitoringRequest,
-        SetVariableMonitoringResponse as SetVariableMonitoringResponse,
-        StreamDataElement as StreamDataElement,
-        UploadLogStatusEnum as UploadLogStatusEnum,
-        VariableMonitoring as VariableMonitoring,
-    )
-    from .display_message import (
-        ClearDisplayMessageRequest as ClearDisplayMessageRequest,
-        ClearDisplayMessageResponse as ClearDisplayMessageResponse,
-        ClearMessageStatusEnum as ClearMessageStatusEnum,
-        DisplayMessageStatusEnum as DisplayMessageStatusEnum,
-        GetDisplayMessagesRequest as GetDisplayMessagesRequest,
-        GetDisplayMessagesResponse as GetDisplayMessagesResponse,
-        GetDisplayMessagesStatusEnum as GetDisplayMessagesStatusEnum,
-        MessageInfo as MessageInfo,
-        MessagePriorityEnum as MessagePriorityEnum,
-        MessageStateEnum as MessageStateEnum,
-        NotifyDisplayMessagesRequest as NotifyDisplayMessagesRequest,
-        NotifyDisplayMessagesResponse as NotifyDisplayMessagesResponse,
-        SetDisplayMessageRequest as SetDisplayMessageRequest,
-        SetDisplayMessageResponse as SetDisplayMessageResponse,
+    from .certificate_management import GetInstalledCertificateStatusEnum as GetInstalledCertificateStatusEnum
+    from .certificate_management import InstallCertificateRequest as InstallCertificateRequest
+    from .certificate_management import InstallCertificateResponse as InstallCertificateResponse
+    from .certificate_management import InstallCertificateStatusEnum as InstallCertificateStatusEnum
+    from .certificate_management import InstallCertificateUseEnum as InstallCertificateUseEnum
+    from .certificate_management import Iso15118EVCertificateStatusEnum as Iso15118EVCertificateStatusEnum
+    from .data_transfer import DataTransferRequest as DataTransferRequest
+    from .data_transfer import DataTransferResponse as DataTransferResponse
+    from .data_transfer import DataTransferStatusEnum as DataTransferStatusEnum
+    from .datatypes import EVSE as EVSE
+    from .datatypes import AbsolutePriceSchedule as AbsolutePriceSchedule
+    from .datatypes import AdditionalInfo as AdditionalInfo
+    from .datatypes import AdditionalSelectedServices as AdditionalSelectedServices
+    from .datatypes import AuthorizationStatusEnum as AuthorizationStatusEnum
+    from .datatypes import CertificateHashData as CertificateHashData
+    from .datatypes import ChargingProfile as ChargingProfile
+    from .datatypes import ChargingProfileKindEnum as ChargingProfileKindEnum
+    from .datatypes import ChargingProfilePurposeEnum as ChargingProfilePurposeEnum
+    from .datatypes import ChargingRateUnitEnum as ChargingRateUnitEnum
+    from .datatypes import ChargingSchedule as ChargingSchedule
+    from .datatypes import ChargingSchedulePeriod as ChargingSchedulePeriod
+    from .datatypes import Component as Component
+    from .datatypes import ComponentVariable as ComponentVariable
+    from .datatypes import ConsumptionCost as ConsumptionCost
+    from .datatypes import Cost as Cost
+    from .datatypes import CostKindEnum as CostKindEnum
+    from .datatypes import CustomData as CustomData
+    from .datatypes import DayOfWeekEnum as DayOfWeekEnum
+    from .datatypes import DERControlEnum as DERControlEnum
+    from .datatypes import EnergyTransferModeEnum as EnergyTransferModeEnum
+    from .datatypes import EvseKindEnum as EvseKindEnum
+    from .datatypes import GenericDeviceModelStatusEnum as GenericDeviceModelStatusEnum
+    from .datatypes import GenericStatusEnum as GenericStatusEnum
+    from .datatypes import HashAlgorithmEnum as HashAlgorithmEnum
+    from .datatypes import IdToken as IdToken
+    from .datatypes import IdTokenInfo as IdTokenInfo
+    from .datatypes import LimitAtSoC as LimitAtSoC
+    from .datatypes import LocationEnum as LocationEnum
+    from .datatypes import MeasurandEnum as MeasurandEnum
+    from .datatypes import MessageContent as MessageContent
+    from .datatypes import MessageFormatEnum as MessageFormatEnum
+    from .datatypes import MeterValue as MeterValue
+    from .datatypes import OCSPRequestData as OCSPRequestData
+    from .datatypes import OperationModeEnum as OperationModeEnum
+    from .datatypes import OverstayRule as OverstayRule
+    from .datatypes import OverstayRuleList as OverstayRuleList
+    from .datatypes import PhaseEnum as PhaseEnum
+    from .datatypes import Price as Price
+    from .datatypes import PriceLevelSchedule as PriceLevelSchedule
+    from .datatypes import PriceLevelScheduleEntry as PriceLevelScheduleEntry
+    from .datatypes import PriceRule as PriceRule
+    from .datatypes import PriceRuleStack as PriceRuleStack
+    from .datatypes import RationalNumber as RationalNumber
+    from .datatypes import ReadingContextEnum as ReadingContextEnum
+    from .datatypes import RecurrencyKindEnum as RecurrencyKindEnum
+    from .datatypes import RelativeTimeInterval as RelativeTimeInterval
+    from .datatypes import SalesTariff as SalesTariff
+    from .datatypes import SalesTariffEntry as SalesTariffEntry
+    from .datatypes import SampledValue as SampledValue
+    from .datatypes import SignedMeterValue as SignedMeterValue
+    from .datatypes import StatusInfo as StatusInfo
+    from .datatypes import Tariff as Tariff
+    from .datatypes import TariffConditions as TariffConditions
+    from .datatypes import TariffConditionsFixed as TariffConditionsFixed
+    from .datatypes import TariffEnergy as TariffEnergy
+    from .datatypes import TariffEnergyPrice as TariffEnergyPrice
+    from .datatypes import TariffFixed as TariffFixed
+    from .datatypes import TariffFixedPrice as TariffFixedPrice
+    from .datatypes import TariffTime as TariffTime
+    from .datatypes import TariffTimePrice as TariffTimePrice
+    from .datatypes import TaxRate as TaxRate
+    from .datatypes import TaxRule as TaxRule
+    from .datatypes import UnitOfMeasure as UnitOfMeasure
+    from .datatypes import V2XFreqWattPoint as V2XFreqWattPoint
+    from .datatypes import V2XSignalWattPoint as V2XSignalWattPoint
+    from .datatypes import Variable as Variable
+    from .der_control import ClearDERControlRequest as ClearDERControlRequest
+    from .der_control import ClearDERControlResponse as ClearDERControlResponse
+    from .der_control import DERControlStatusEnum as DERControlStatusEnum
+    from .der_control import DERCurve as DERCurve
+    from .der_control import DERCurveGet as DERCurveGet
+    from .der_control import DERCurvePoints as DERCurvePoints
+    from .der_control import DERUnitEnum as DERUnitEnum
+    from .der_control import EnterService as EnterService
+    from .der_control import EnterServiceGet as EnterServiceGet
+    from .der_control import FixedPF as FixedPF
+    from .der_control import FixedPFGet as FixedPFGet
+    from .der_control import FixedVar as FixedVar
+    from .der_control import FixedVarGet as FixedVarGet
+    from .der_control import FreqDroop as FreqDroop
+    from .der_control import FreqDroopGet as FreqDroopGet
+    from .der_control import GetDERControlRequest as GetDERControlRequest
+    from .der_control import GetDERControlResponse as GetDERControlResponse
+    from .der_control import Gradient as Gradient
+    from .der_control import GradientGet as GradientGet
+    from .der_control import GridEventFaultEnum as GridEventFaultEnum
+    from .der_control import Hysteresis as Hysteresis
+    from .der_control import LimitMaxDischarge as LimitMaxDischarge
+    from .der_control import LimitMaxDischargeGet as LimitMaxDischargeGet
+    from .der_control import NotifyDERAlarmRequest as NotifyDERAlarmRequest
+    from .der_control import NotifyDERAlarmResponse as NotifyDERAlarmResponse
+    from .der_control import NotifyDERStartStopRequest as NotifyDERStartStopRequest
+    from .der_control import NotifyDERStartStopResponse as NotifyDERStartStopResponse
+    from .der_control import PowerDuringCessationEnum as PowerDuringCessationEnum
+    from .der_control import ReactivePowerParams as ReactivePowerParams
+    from .der_control import ReportDERControlRequest as ReportDERControlRequest
+    from .der_control import ReportDERControlResponse as ReportDERControlResponse
+    from .der_control import SetDERControlRequest as SetDERControlRequest
+    from .der_control import SetDERControlResponse as SetDERControlResponse
+    from .der_control import VoltageParams as VoltageParams
+    from .diagnostics import AdjustPeriodicEventStreamRequest as AdjustPeriodicEventStreamRequest
+    from .diagnostics import AdjustPeriodicEventStreamResponse as AdjustPeriodicEventStreamResponse
+    from .diagnostics import ClearMonitoringResult as ClearMonitoringResult
+    from .diagnostics import ClearMonitoringStatusEnum as ClearMonitoringStatusEnum
+    from .diagnostics import ClearVariableMonitoringRequest as ClearVariableMonitoringRequest
+    from .diagnostics import ClearVariableMonitoringResponse as ClearVariableMonitoringResponse
+    from .diagnostics import ClosePeriodicEventStreamRequest as ClosePeriodicEventStreamRequest
+    from .diagnostics import ClosePeriodicEventStreamResponse as ClosePeriodicEventStreamResponse
+    from .diagnostics import ConstantStreamData as ConstantStreamData
+    from .diagnostics import CustomerInformationRequest as CustomerInformationRequest
+    from .diagnostics import CustomerInformationResponse as CustomerInformationResponse
+    from .diagnostics import CustomerInformationStatusEnum as CustomerInformationStatusEnum
+    from .diagnostics import EventData as EventData
+    from .diagnostics import EventNotificationEnum as EventNotificationEnum
+    from .diagnostics import EventTriggerEnum as EventTriggerEnum
+    from .diagnostics import GetLogRequest as GetLogRequest
+    from .diagnostics import GetLogResponse as GetLogResponse
+    from .diagnostics import GetMonitoringReportRequest as GetMonitoringReportRequest
+    from .diagnostics import GetMonitoringReportResponse as GetMonitoringReportResponse
+    from .diagnostics import GetPeriodicEventStreamRequest as GetPeriodicEventStreamRequest
+    from .diagnostics import GetPeriodicEventStreamResponse as GetPeriodicEventStreamResponse
+    from .diagnostics import LogEnum as LogEnum
+    from .diagnostics import LogParameters as LogParameters
+    from .diagnostics import LogStatusEnum as LogStatusEnum
+    from .diagnostics import LogStatusNotificationRequest as LogStatusNotificationRequest
+    from .diagnostics import LogStatusNotificationResponse as LogStatusNotificationResponse
+    from .diagnostics import MonitorEnum as MonitorEnum
+    from .diagnostics import MonitoringBaseEnum as MonitoringBaseEnum
+    from .diagnostics import MonitoringCriterionEnum as MonitoringCriterionEnum
+    from .diagnostics import MonitoringData as MonitoringData
+    from .diagnostics import NotifyCustomerInformationRequest as NotifyCustomerInformationRequest
+    from .diagnostics import NotifyCustomerInformationResponse as NotifyCustomerInformationResponse
+    from .diagnostics import NotifyEventRequest as NotifyEventRequest
+    from .diagnostics import NotifyEventResponse as NotifyEventResponse
+    from .diagnostics import NotifyMonitoringReportRequest as NotifyMonitoringReportRequest
+    from .diagnostics import NotifyMonitoringReportResponse as NotifyMonitoringReportResponse
+    from .diagnostics import NotifyPeriodicEventStream as NotifyPeriodicEventStream
+    from .diagnostics import OpenPeriodicEventStreamRequest as OpenPeriodicEventStreamRequest
+    from .diagnostics import OpenPeriodicEventStreamResponse as OpenPeriodicEventStreamResponse
+    from .diagnostics import PeriodicEventStreamParams as PeriodicEventStreamParams
+    from .diagnostics import SetMonitoringBaseRequest as SetMonitoringBaseRequest
+    from .diagnostics import SetMonitoringBaseResponse as SetMonitoringBaseResponse
+    from .diagnostics import SetMonitoringData as SetMonitoringData
+    from .diagnostics import SetMonitoringLevelRequest as SetMonitoringLevelRequest
+    from .diagnostics import SetMonitoringLevelResponse as SetMonitoringLevelResponse
+    from .diagnostics import SetMonitoringResult as SetMonitoringResult
+    from .diagnostics import SetMonitoringStatusEnum as SetMonitoringStatusEnum
+    from .diagnostics import SetVariableMonitoringRequest as SetVariableMonitoringRequest
+    from .diagnostics import SetVariableMonitoringResponse as SetVariableMonitoringResponse
+    from .diagnostics import StreamDataElement as StreamDataElement
+    from .diagnostics import UploadLogStatusEnum as UploadLogStatusEnum
+    from .diagnostics import VariableMonitoring as VariableMonitoring
+    from .display_message import ClearDisplayMessageRequest as ClearDisplayMessageRequest
+    from .display_message import ClearDisplayMessageResponse as ClearDisplayMessageResponse
+    from .display_message import ClearMessageStatusEnum as ClearMessageStatusEnum
+    from .display_message import DisplayMessageStatusEnum as DisplayMessageStatusEnum
+    from .display_message import GetDisplayMessagesRequest as GetDisplayMessagesRequest
+    from .display_message import GetDisplayMessagesResponse as GetDisplayMessagesResponse
+    from .display_message import GetDisplayMessagesStatusEnum as GetDisplayMessagesStatusEnum
+    from .display_message import MessageInfo as MessageInfo
+    from .display_message import MessagePriorityEnum as MessagePriorityEnum
+    from .display_message import MessageStateEnum as MessageStateEnum
+    from .display_message import NotifyDisplayMessagesRequest as NotifyDisplayMessagesRequest
+    from .display_message import NotifyDisplayMessagesResponse as NotifyDisplayMessagesResponse
+    from .display_message import SetDisplayMessageRequest as SetDisplayMessageRequest
+    from .display_message import SetDisplayMessageResponse as SetDisplayMessageResponse
+    from .firmware_management import Firmware as Firmware
+    from .firmware_management import FirmwareStatusEnum as FirmwareStatusEnum
+    from .firmware_management import FirmwareStatusNotificationRequest as FirmwareStatusNotificationRequest
+    from .firmware_management import FirmwareStatusNotificationResponse as FirmwareStatusNotificationResponse
+    from .firmware_management import PublishFirmwareRequest as PublishFirmwareRequest
+    from .firmware_management import PublishFirmwareResponse as PublishFirmwareResponse
+    from .firmware_management import PublishFirmwareStatusEnum as PublishFirmwareStatusEnum
+    from .firmware_management import (
+        PublishFirmwareStatusNotificationRequest as PublishFirmwareStatusNotificationRequest,
     )
     from .firmware_management import (
-        Firmware as Firmware,
-        FirmwareStatusEnum as FirmwareStatusEnum,
-        FirmwareStatusNotificationRequest as FirmwareStatusNotificationRequest,
-        FirmwareStatusNotificationResponse as FirmwareStatusNotificationResponse,
-        PublishFirmwareRequest as PublishFirmwareRequest,
-        PublishFirmwareResponse as PublishFirmwareResponse,
-        PublishFirmwareStatusEnum as PublishFirmwareStatusEnum,
-        PublishFirmwareStatusNotificationRequest as PublishFirmwareStatusNotificationRequest,
         PublishFirmwareStatusNotificationResponse as PublishFirmwareStatusNotificationResponse,
-        UnpublishFirmwareRequest as UnpublishFirmwareRequest,
-        UnpublishFirmwareResponse as UnpublishFirmwareResponse,
-        UnpublishFirmwareStatusEnum as UnpublishFirmwareStatusEnum,
-        UpdateFirmwareRequest as UpdateFirmwareRequest,
-        UpdateFirmwareResponse as UpdateFirmwareResponse,
-        UpdateFirmwareStatusEnum as UpdateFirmwareStatusEnum,
     )
+    from .firmware_management import UnpublishFirmwareRequest as UnpublishFirmwareRequest
+    from .firmware_management import UnpublishFirmwareResponse as UnpublishFirmwareResponse
+    from .firmware_management import UnpublishFirmwareStatusEnum as UnpublishFirmwareStatusEnum
+    from .firmware_management import UpdateFirmwareRequest as UpdateFirmwareRequest
+    from .firmware_management import UpdateFirmwareResponse as UpdateFirmwareResponse
+    from .firmware_management import UpdateFirmwareStatusEnum as UpdateFirmwareStatusEnum
+    from .local_authorization_list_management import AuthorizationData as AuthorizationData
+    from .local_authorization_list_management import GetLocalListVersionRequest as GetLocalListVersionRequest
     from .local_authorization_list_management import (
-        AuthorizationData as AuthorizationData,
-        GetLocalListVersionRequest as GetLocalListVersionRequest,
         GetLocalListVersionResponse as GetLocalListVersionResponse,
-        SendLocalListRequest as SendLocalListRequest,
-        SendLocalListResponse as SendLocalListResponse,
-        SendLocalListStatusEnum as SendLocalListStatusEnum,
-        UpdateEnum as UpdateEnum,
     )
-    from .meter_values import (
-        MeterValuesRequest as MeterValuesRequest,
-        MeterValuesResponse as MeterValuesResponse,
-    )
-    from .provisioning import (
-        APN as APN,
-        APNAuthenticationEnum as APNAuthenticationEnum,
-        AttributeEnum as AttributeEnum,
-        BootNotificationRequest as BootNotificationRequest,
-        BootNotificationResponse as BootNotificationResponse,
-        BootReasonEnum as BootReasonEnum,
-        ChargingStation as ChargingStation,
-        ComponentCriterionEnum as ComponentCriterionEnum,
-        DataEnum as DataEnum,
-        GetBaseReportRequest as GetBaseReportRequest,
-        GetBaseReportResponse as GetBaseReportResponse,
-        GetReportRequest as GetReportRequest,
-        GetReportResponse as GetReportResponse,
-        GetVariableData as GetVariableData,
-        GetVariableResult as GetVariableResult,
-        GetVariableStatusEnum as GetVariableStatusEnum,
-        GetVariablesRequest as GetVariablesRequest,
-        GetVariablesResponse as GetVariablesResponse,
-        Modem as Modem,
-        MutabilityEnum as MutabilityEnum,
-        NetworkConnectionProfile as NetworkConnectionProfile,
-        NotifyReportRequest as NotifyReportRequest,
-        NotifyReportResponse as NotifyReportResponse,
-        OCPPInterfaceEnum as OCPPInterfaceEnum,
-        OCPPTransportEnum as OCPPTransportEnum,
-        OCPPVersionEnum as OCPPVersionEnum,
-        RegistrationStatusEnum as RegistrationStatusEnum,
-        ReportBaseEnum as ReportBaseEnum,
-        ReportData as ReportData,
-        ResetEnum as ResetEnum,
-        ResetRequest as ResetRequest,
-        ResetResponse as ResetResponse,
-        ResetStatusEnum as ResetStatusEnum,
-        SetNetworkProfileRequest as SetNetworkProfileRequest,
-        SetNetworkProfileResponse as SetNetworkProfileResponse,
-        SetNetworkProfileStatusEnum as SetNetworkProfileStatusEnum,
-        SetVariableData as SetVariableData,
-        SetVariableResult as SetVariableResult,
-        SetVariableStatusEnum as SetVariableStatusEnum,
-        SetVariablesRequest as SetVariablesRequest,
-        SetVariablesResponse as SetVariablesResponse,
-        VPN as VPN,
-        VPNEnum as VPNEnum,
-        VariableAttribute as VariableAttribute,
-        VariableCharacteristics as VariableCharacteristics,
-    )
-    from .remote_control import (
-        MessageTriggerEnum as MessageTriggerEnum,
-        RequestStartStopStatusEnum as RequestStartStopStatusEnum,
-        RequestStartTransactionRequest as RequestStartTransactionRequest,
-        RequestStartTransactionResponse as RequestStartTransactionResponse,
-        RequestStopTransactionRequest as RequestStopTransactionRequest,
-        RequestStopTransactionResponse as RequestStopTransactionResponse,
-        TriggerMessageRequest as TriggerMessageRequest,
-        TriggerMessageResponse as TriggerMessageResponse,
-        TriggerMessageStatusEnum as TriggerMessageStatusEnum,
-        UnlockConnectorRequest as UnlockConnectorRequest,
-        UnlockConnectorResponse as UnlockConnectorResponse,
-        UnlockStatusEnum as UnlockStatusEnum,
-    )
-    from .reservation import (
-        CancelReservationRequest as CancelReservationRequest,
-        CancelReservationResponse as CancelReservationResponse,
-        CancelReservationStatusEnum as CancelReservationStatusEnum,
-        ReservationStatusUpdateRequest as ReservationStatusUpdateRequest,
-        ReservationStatusUpdateResponse as ReservationStatusUpdateResponse,
-        ReservationUpdateStatusEnum as ReservationUpdateStatusEnum,
-        ReserveNowRequest as ReserveNowRequest,
-        ReserveNowResponse as ReserveNowResponse,
-        ReserveNowStatusEnum as ReserveNowStatusEnum,
-    )
-    from .security import (
-        CertificateSignedRequest as CertificateSignedRequest,
-        CertificateSignedResponse as CertificateSignedResponse,
-        CertificateSignedStatusEnum as CertificateSignedStatusEnum,
-        CertificateSigningUseEnum as CertificateSigningUseEnum,
-        CertificateStatus as CertificateStatus,
-        CertificateStatusEnum as CertificateStatusEnum,
-        CertificateStatusRequestInfo as CertificateStatusRequestInfo,
-        CertificateStatusSourceEnum as CertificateStatusSourceEnum,
-        GetCertificateChainStatusRequest as GetCertificateChainStatusRequest,
-        GetCertificateChainStatusResponse as GetCertificateChainStatusResponse,
-        SecurityEventNotificationRequest as SecurityEventNotificationRequest,
-        SecurityEventNotificationResponse as SecurityEventNotificationResponse,
-        SignCertificateRequest as SignCertificateRequest,
-        SignCertificateResponse as SignCertificateResponse,
-    )
-    from .smart_charging import (
-        ACChargingParameters as ACChargingParameters,
-        ChargingLimit as ChargingLimit,
-        ChargingNeeds as ChargingNeeds,
-        ChargingProfileCriterion as ChargingProfileCriterion,
-        ChargingProfileStatusEnum as ChargingProfileStatusEnum,
-        ChargingScheduleUpdate as ChargingScheduleUpdate,
-        ClearChargingProfile as ClearChargingProfile,
-        ClearChargingProfileRequest as ClearChargingProfileRequest,
-        ClearChargingProfileResponse as ClearChargingProfileResponse,
-        ClearChargingProfileStatusEnum as ClearChargingProfileStatusEnum,
-        ClearedChargingLimitRequest as ClearedChargingLimitRequest,
-        ClearedChargingLimitResponse as ClearedChargingLimitResponse,
-        CompositeSchedule as CompositeSchedule,
-        ControlModeEnum as ControlModeEnum,
-        DCChargingParameters as DCChargingParameters,
-        DERChargingParameters as DERChargingParameters,
-        EVAbsolutePriceSchedule as EVAbsolutePriceSchedule,
-        EVAbsolutePriceScheduleEntry as EVAbsolutePriceScheduleEntry,
-        EVEnergyOffer as EVEnergyOffer,
-        EVPowerSchedule as EVPowerSchedule,
-        EVPowerScheduleEntry as EVPowerScheduleEntry,
-        EVPriceRule as EVPriceRule,
-        GetChargingProfileStatusEnum as GetChargingProfileStatusEnum,
-        GetChargingProfilesRequest as GetChargingProfilesRequest,
-        GetChargingProfilesResponse as GetChargingProfilesResponse,
-        GetCompositeScheduleRequest as GetCompositeScheduleRequest,
-        GetCompositeScheduleResponse as GetCompositeScheduleResponse,
-        IslandingDetectionEnum as IslandingDetectionEnum,
-        MobilityNeedsModeEnum as MobilityNeedsModeEnum,
-        NotifyChargingLimitRequest as NotifyChargingLimitRequest,
-        NotifyChargingLimitResponse as NotifyChargingLimitResponse,
-        NotifyEVChargingNeedsRequest as NotifyEVChargingNeedsRequest,
-        NotifyEVChargingNeedsResponse as NotifyEVChargingNeedsResponse,
-        NotifyEVChargingNeedsStatusEnum as NotifyEVChargingNeedsStatusEnum,
-        NotifyEVChargingScheduleRequest as NotifyEVChargingScheduleRequest,
-        NotifyEVChargingScheduleResponse as NotifyEVChargingScheduleResponse,
-        NotifyPriorityChargingRequest as NotifyPriorityChargingRequest,
-        NotifyPriorityChargingResponse as NotifyPriorityChargingResponse,
-        PriorityChargingStatusEnum as PriorityChargingStatusEnum,
-        PullDynamicScheduleUpdateRequest as PullDynamicScheduleUpdateRequest,
-        PullDynamicScheduleUpdateResponse as PullDynamicScheduleUpdateResponse,
-        ReportChargingProfilesRequest as ReportChargingProfilesRequest,
-        ReportChargingProfilesResponse as ReportChargingProfilesResponse,
-        SetChargingProfileRequest as SetChargingProfileRequest,
-        SetChargingProfileResponse as SetChargingProfileResponse,
-        UpdateDynamicScheduleRequest as UpdateDynamicScheduleRequest,
-        UpdateDynamicScheduleResponse as UpdateDynamicScheduleResponse,
-        UsePriorityChargingRequest as UsePriorityChargingRequest,
-        UsePriorityChargingResponse as UsePriorityChargingResponse,
-        V2XChargingParameters as V2XChargingParameters,
-    )
-    from .tariff_and_cost import (
-        ChangeTransactionTariffRequest as ChangeTransactionTariffRequest,
-        ChangeTransactionTariffResponse as ChangeTransactionTariffResponse,
-        ClearTariffsRequest as ClearTariffsRequest,
-        ClearTariffsResponse as ClearTariffsResponse,
-        ClearTariffsResult as ClearTariffsResult,
-        CostUpdatedRequest as CostUpdatedRequest,
-        CostUpdatedResponse as CostUpdatedResponse,
-        GetTariffsRequest as GetTariffsRequest,
-        GetTariffsResponse as GetTariffsResponse,
-        SetDefaultTariffRequest as SetDefaultTariffRequest,
-        SetDefaultTariffResponse as SetDefaultTariffResponse,
-        TariffAssignment as TariffAssignment,
-        TariffChangeStatusEnum as TariffChangeStatusEnum,
-        TariffClearStatusEnum as TariffClearStatusEnum,
-        TariffGetStatusEnum as TariffGetStatusEnum,
-        TariffKindEnum as TariffKindEnum,
-        TariffSetStatusEnum as TariffSetStatusEnum,
-    )
-    from .transactions import (
-        ChargingPeriod as ChargingPeriod,
-        ChargingStateEnum as ChargingStateEnum,
-        CostDetails as CostDetails,
-        CostDimension as CostDimension,
-        CostDimensionEnum as CostDimensionEnum,
-        GetTransactionStatusRequest as GetTransactionStatusRequest,
-        GetTransactionStatusResponse as GetTransactionStatusResponse,
-        PreconditioningStatusEnum as PreconditioningStatusEnum,
-        ReasonEnum as ReasonEnum,
-        TariffCostEnum as TariffCostEnum,
-        TotalCost as TotalCost,
-        TotalPrice as TotalPrice,
-        TotalUsage as TotalUsage,
-        Transaction as Transaction,
-        TransactionEventEnum as TransactionEventEnum,
-        TransactionEventRequest as TransactionEventRequest,
-        TransactionEventResponse as TransactionEventResponse,
-        TransactionLimit as TransactionLimit,
-        TriggerReasonEnum as TriggerReasonEnum,
-    )
+    from .local_authorization_list_management import SendLocalListRequest as SendLocalListRequest
+    from .local_authorization_list_management import SendLocalListResponse as SendLocalListResponse
+    from .local_authorization_list_management import SendLocalListStatusEnum as SendLocalListStatusEnum
+    from .local_authorization_list_management import UpdateEnum as UpdateEnum
+    from .meter_values import MeterValuesRequest as MeterValuesRequest
+    from .meter_values import MeterValuesResponse as MeterValuesResponse
+    from .provisioning import APN as APN
+    from .provisioning import VPN as VPN
+    from .provisioning import APNAuthenticationEnum as APNAuthenticationEnum
+    from .provisioning import AttributeEnum as AttributeEnum
+    from .provisioning import BootNotificationRequest as BootNotificationRequest
+    from .provisioning import BootNotificationResponse as BootNotificationResponse
+    from .provisioning import BootReasonEnum as BootReasonEnum
+    from .provisioning import ChargingStation as ChargingStation
+    from .provisioning import ComponentCriterionEnum as ComponentCriterionEnum
+    from .provisioning import DataEnum as DataEnum
+    from .provisioning import GetBaseReportRequest as GetBaseReportRequest
+    from .provisioning import GetBaseReportResponse as GetBaseReportResponse
+    from .provisioning import GetReportRequest as GetReportRequest
+    from .provisioning import GetReportResponse as GetReportResponse
+    from .provisioning import GetVariableData as GetVariableData
+    from .provisioning import GetVariableResult as GetVariableResult
+    from .provisioning import GetVariablesRequest as GetVariablesRequest
+    from .provisioning import GetVariablesResponse as GetVariablesResponse
+    from .provisioning import GetVariableStatusEnum as GetVariableStatusEnum
+    from .provisioning import Modem as Modem
+    from .provisioning import MutabilityEnum as MutabilityEnum
+    from .provisioning import NetworkConnectionProfile as NetworkConnectionProfile
+    from .provisioning import NotifyReportRequest as NotifyReportRequest
+    from .provisioning import NotifyReportResponse as NotifyReportResponse
+    from .provisioning import OCPPInterfaceEnum as OCPPInterfaceEnum
+    from .provisioning import OCPPTransportEnum as OCPPTransportEnum
+    from .provisioning import OCPPVersionEnum as OCPPVersionEnum
+    from .provisioning import RegistrationStatusEnum as RegistrationStatusEnum
+    from .provisioning import ReportBaseEnum as ReportBaseEnum
+    from .provisioning import ReportData as ReportData
+    from .provisioning import ResetEnum as ResetEnum
+    from .provisioning import ResetRequest as ResetRequest
+    from .provisioning import ResetResponse as ResetResponse
+    from .provisioning import ResetStatusEnum as ResetStatusEnum
+    from .provisioning import SetNetworkProfileRequest as SetNetworkProfileRequest
+    from .provisioning import SetNetworkProfileResponse as SetNetworkProfileResponse
+    from .provisioning import SetNetworkProfileStatusEnum as SetNetworkProfileStatusEnum
+    from .provisioning import SetVariableData as SetVariableData
+    from .provisioning import SetVariableResult as SetVariableResult
+    from .provisioning import SetVariablesRequest as SetVariablesRequest
+    from .provisioning import SetVariablesResponse as SetVariablesResponse
+    from .provisioning import SetVariableStatusEnum as SetVariableStatusEnum
+    from .provisioning import VariableAttribute as VariableAttribute
+    from .provisioning import VariableCharacteristics as VariableCharacteristics
+    from .provisioning import VPNEnum as VPNEnum
+    from .remote_control import MessageTriggerEnum as MessageTriggerEnum
+    from .remote_control import RequestStartStopStatusEnum as RequestStartStopStatusEnum
+    from .remote_control import RequestStartTransactionRequest as RequestStartTransactionRequest
+    from .remote_control import RequestStartTransactionResponse as RequestStartTransactionResponse
+    from .remote_control import RequestStopTransactionRequest as RequestStopTransactionRequest
+    from .remote_control import RequestStopTransactionResponse as RequestStopTransactionResponse
+    from .remote_control import TriggerMessageRequest as TriggerMessageRequest
+    from .remote_control import TriggerMessageResponse as TriggerMessageResponse
+    from .remote_control import TriggerMessageStatusEnum as TriggerMessageStatusEnum
+    from .remote_control import UnlockConnectorRequest as UnlockConnectorRequest
+    from .remote_control import UnlockConnectorResponse as UnlockConnectorResponse
+    from .remote_control import UnlockStatusEnum as UnlockStatusEnum
+    from .reservation import CancelReservationRequest as CancelReservationRequest
+    from .reservation import CancelReservationResponse as CancelReservationResponse
+    from .reservation import CancelReservationStatusEnum as CancelReservationStatusEnum
+    from .reservation import ReservationStatusUpdateRequest as ReservationStatusUpdateRequest
+    from .reservation import ReservationStatusUpdateResponse as ReservationStatusUpdateResponse
+    from .reservation import ReservationUpdateStatusEnum as ReservationUpdateStatusEnum
+    from .reservation import ReserveNowRequest as ReserveNowRequest
+    from .reservation import ReserveNowResponse as ReserveNowResponse
+    from .reservation import ReserveNowStatusEnum as ReserveNowStatusEnum
+    from .security import CertificateSignedRequest as CertificateSignedRequest
+    from .security import CertificateSignedResponse as CertificateSignedResponse
+    from .security import CertificateSignedStatusEnum as CertificateSignedStatusEnum
+    from .security import CertificateSigningUseEnum as CertificateSigningUseEnum
+    from .security import CertificateStatus as CertificateStatus
+    from .security import CertificateStatusEnum as CertificateStatusEnum
+    from .security import CertificateStatusRequestInfo as CertificateStatusRequestInfo
+    from .security import CertificateStatusSourceEnum as CertificateStatusSourceEnum
+    from .security import GetCertificateChainStatusRequest as GetCertificateChainStatusRequest
+    from .security import GetCertificateChainStatusResponse as GetCertificateChainStatusResponse
+    from .security import SecurityEventNotificationRequest as SecurityEventNotificationRequest
+    from .security import SecurityEventNotificationResponse as SecurityEventNotificationResponse
+    from .security import SignCertificateRequest as SignCertificateRequest
+    from .security import SignCertificateResponse as SignCertificateResponse
+    from .smart_charging import ACChargingParameters as ACChargingParameters
+    from .smart_charging import ChargingLimit as ChargingLimit
+    from .smart_charging import ChargingNeeds as ChargingNeeds
+    from .smart_charging import ChargingProfileCriterion as ChargingProfileCriterion
+    from .smart_charging import ChargingProfileStatusEnum as ChargingProfileStatusEnum
+    from .smart_charging import ChargingScheduleUpdate as ChargingScheduleUpdate
+    from .smart_charging import ClearChargingProfile as ClearChargingProfile
+    from .smart_charging import ClearChargingProfileRequest as ClearChargingProfileRequest
+    from .smart_charging import ClearChargingProfileResponse as ClearChargingProfileResponse
+    from .smart_charging import ClearChargingProfileStatusEnum as ClearChargingProfileStatusEnum
+    from .smart_charging import ClearedChargingLimitRequest as ClearedChargingLimitRequest
+    from .smart_charging import ClearedChargingLimitResponse as ClearedChargingLimitResponse
+    from .smart_charging import CompositeSchedule as CompositeSchedule
+    from .smart_charging import ControlModeEnum as ControlModeEnum
+    from .smart_charging import DCChargingParameters as DCChargingParameters
+    from .smart_charging import DERChargingParameters as DERChargingParameters
+    from .smart_charging import EVAbsolutePriceSchedule as EVAbsolutePriceSchedule
+    from .smart_charging import EVAbsolutePriceScheduleEntry as EVAbsolutePriceScheduleEntry
+    from .smart_charging import EVEnergyOffer as EVEnergyOffer
+    from .smart_charging import EVPowerSchedule as EVPowerSchedule
+    from .smart_charging import EVPowerScheduleEntry as EVPowerScheduleEntry
+    from .smart_charging import EVPriceRule as EVPriceRule
+    from .smart_charging import GetChargingProfilesRequest as GetChargingProfilesRequest
+    from .smart_charging import GetChargingProfilesResponse as GetChargingProfilesResponse
+    from .smart_charging import GetChargingProfileStatusEnum as GetChargingProfileStatusEnum
+    from .smart_charging import GetCompositeScheduleRequest as GetCompositeScheduleRequest
+    from .smart_charging import GetCompositeScheduleResponse as GetCompositeScheduleResponse
+    from .smart_charging import IslandingDetectionEnum as IslandingDetectionEnum
+    from .smart_charging import MobilityNeedsModeEnum as MobilityNeedsModeEnum
+    from .smart_charging import NotifyChargingLimitRequest as NotifyChargingLimitRequest
+    from .smart_charging import NotifyChargingLimitResponse as NotifyChargingLimitResponse
+    from .smart_charging import NotifyEVChargingNeedsRequest as NotifyEVChargingNeedsRequest
+    from .smart_charging import NotifyEVChargingNeedsResponse as NotifyEVChargingNeedsResponse
+    from .smart_charging import NotifyEVChargingNeedsStatusEnum as NotifyEVChargingNeedsStatusEnum
+    from .smart_charging import NotifyEVChargingScheduleRequest as NotifyEVChargingScheduleRequest
+    from .smart_charging import NotifyEVChargingScheduleResponse as NotifyEVChargingScheduleResponse
+    from .smart_charging import NotifyPriorityChargingRequest as NotifyPriorityChargingRequest
+    from .smart_charging import NotifyPriorityChargingResponse as NotifyPriorityChargingResponse
+    from .smart_charging import PriorityChargingStatusEnum as PriorityChargingStatusEnum
+    from .smart_charging import PullDynamicScheduleUpdateRequest as PullDynamicScheduleUpdateRequest
+    from .smart_charging import PullDynamicScheduleUpdateResponse as PullDynamicScheduleUpdateResponse
+    from .smart_charging import ReportChargingProfilesRequest as ReportChargingProfilesRequest
+    from .smart_charging import ReportChargingProfilesResponse as ReportChargingProfilesResponse
+    from .smart_charging import SetChargingProfileRequest as SetChargingProfileRequest
+    from .smart_charging import SetChargingProfileResponse as SetChargingProfileResponse
+    from .smart_charging import UpdateDynamicScheduleRequest as UpdateDynamicScheduleRequest
+    from .smart_charging import UpdateDynamicScheduleResponse as UpdateDynamicScheduleResponse
+    from .smart_charging import UsePriorityChargingRequest as UsePriorityChargingRequest
+    from .smart_charging import UsePriorityChargingResponse as UsePriorityChargingResponse
+    from .smart_charging import V2XChargingParameters as V2XChargingParameters
+    from .tariff_and_cost import ChangeTransactionTariffRequest as ChangeTransactionTariffRequest
+    from .tariff_and_cost import ChangeTransactionTariffResponse as ChangeTransactionTariffResponse
+    from .tariff_and_cost import ClearTariffsRequest as ClearTariffsRequest
+    from .tariff_and_cost import ClearTariffsResponse as ClearTariffsResponse
+    from .tariff_and_cost import ClearTariffsResult as ClearTariffsResult
+    from .tariff_and_cost import CostUpdatedRequest as CostUpdatedRequest
+    from .tariff_and_cost import CostUpdatedResponse as CostUpdatedResponse
+    from .tariff_and_cost import GetTariffsRequest as GetTariffsRequest
+    from .tariff_and_cost import GetTariffsResponse as GetTariffsResponse
+    from .tariff_and_cost import SetDefaultTariffRequest as SetDefaultTariffRequest
+    from .tariff_and_cost import SetDefaultTariffResponse as SetDefaultTariffResponse
+    from .tariff_and_cost import TariffAssignment as TariffAssignment
+    from .tariff_and_cost import TariffChangeStatusEnum as TariffChangeStatusEnum
+    from .tariff_and_cost import TariffClearStatusEnum as TariffClearStatusEnum
+    from .tariff_and_cost import TariffGetStatusEnum as TariffGetStatusEnum
+    from .tariff_and_cost import TariffKindEnum as TariffKindEnum
+    from .tariff_and_cost import TariffSetStatusEnum as TariffSetStatusEnum
+    from .transactions import ChargingPeriod as ChargingPeriod
+    from .transactions import ChargingStateEnum as ChargingStateEnum
+    from .transactions import CostDetails as CostDetails
+    from .transactions import CostDimension as CostDimension
+    from .transactions import CostDimensionEnum as CostDimensionEnum
+    from .transactions import GetTransactionStatusRequest as GetTransactionStatusRequest
+    from .transactions import GetTransactionStatusResponse as GetTransactionStatusResponse
+    from .transactions import PreconditioningStatusEnum as PreconditioningStatusEnum
+    from .transactions import ReasonEnum as ReasonEnum
+    from .transactions import TariffCostEnum as TariffCostEnum
+    from .transactions import TotalCost as TotalCost
+    from .transactions import TotalPrice as TotalPrice
+    from .transactions import TotalUsage as TotalUsage
+    from .transactions import Transaction as Transaction
+    from .transactions import TransactionEventEnum as TransactionEventEnum
+    from .transactions import TransactionEventRequest as TransactionEventRequest
+    from .transactions import TransactionEventResponse as TransactionEventResponse
+    from .transactions import TransactionLimit as TransactionLimit
+    from .transactions import TriggerReasonEnum as TriggerReasonEnum
 
 
 ACTIONS = {
