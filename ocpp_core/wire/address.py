@@ -14,7 +14,7 @@ MAX_IDENTITY_2X = 48
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PARTS = re.compile(r"[/\\]")
-_TARGET = re.compile(r"/[!-~]*")
+_PRINTABLE = re.compile(r"[!-~]+")
 
 
 def parse_identity(path: str) -> str | None:
@@ -44,8 +44,14 @@ def identity_allowed(identity: str, subprotocol: str | None) -> bool:
 
 
 def connection_url(endpoint: str, identity: str) -> str:
-    """The URL a station connects to: the CSMS's endpoint, a slash, the percent-encoded identity."""
-    return f"{endpoint.rstrip('/')}/{quote(identity, safe='')}"
+    """The URL a station connects to: the CSMS's endpoint, a slash, the percent-encoded identity.
+
+    Raises :class:`ConfigurationError` for an identity that no server would take.
+    """
+    path = "/" + quote(identity, safe="", errors="replace")
+    if parse_identity(path) != identity:
+        raise ConfigurationError(f"not an identity: {identity!r}")
+    return endpoint.rstrip("/") + path
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,12 @@ def parse_url(url: str) -> Endpoint:
         port = parts.port
     except ValueError as error:
         raise ConfigurationError(f"not a URL: {url!r} ({error})") from None
+    if not _PRINTABLE.fullmatch(url):
+        raise ConfigurationError(f"a connection URL is ASCII, percent-encoded: {url!r}")
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
         raise ConfigurationError(f"not a ws:// or wss:// URL with a host: {url!r}")
     if parts.username is not None or parts.fragment:
         raise ConfigurationError("a connection URL has neither credentials nor a fragment")
     secure = parts.scheme == "wss"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not _TARGET.fullmatch(target) or not parts.hostname.isascii():
-        raise ConfigurationError(f"a connection URL is ASCII, percent-encoded: {url!r}")
     return Endpoint(secure, parts.hostname, port if port is not None else (443 if secure else 80), target)

@@ -10,7 +10,7 @@ from .address import Endpoint, parse_url
 from .credentials import Credentials
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FIELD_VALUE = re.compile(r"[\t -~]*")
+_FIELD_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 _RESERVED = re.compile(
     r"(host|upgrade|connection|authorization|content-length|transfer-encoding|expect|sec-websocket-.*)", re.I
 )

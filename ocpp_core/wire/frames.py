@@ -10,9 +10,12 @@ MAX_CONTROL: Final = 125
 FIN: Final = 0x80
 RSV1: Final = 0x40
 MASKED: Final = 0x80
+LENGTH_16: Final = 126
+LENGTH_64: Final = 127
+"""Seven bits of length that say: the length is in the 16 or 64 bits that follow."""
 
 _XOR: Final = [bytes(byte ^ key for byte in range(256)) for key in range(256)]
-_INTEGER_MASK_BELOW: Final = 300
+_INTEGER_MASK_BELOW: Final = 400
 
 
 class Opcode(IntEnum):
@@ -48,22 +51,24 @@ def may_send_close(code: int) -> bool:
     return code <= 4999
 
 
-def apply_mask(payload: bytes, key: bytes) -> bytes:
-    """Mask or unmask ``payload`` with the four bytes of ``key`` (RFC 6455 §5.3).
+def apply_mask(payload: bytes, key: bytes) -> bytes | bytearray:
+    """Mask or unmask ``payload`` with the four bytes of ``key`` (RFC 6455 §5.3); the result is the caller's.
 
     Two ways because they cross: one XOR of long integers wins for short payloads, a translation table per
-    byte of the key for long ones (measured: 0.4 against 0.7 µs at 30 bytes, 2.4 against 1.7 at 1000).
+    byte of the key for long ones (measured: 0.5 against 0.7 µs at 30 bytes, 2.2 against 1.6 at 1000). The
+    slices are bytearrays on purpose: assigning bytes to a stride copies them first.
     """
     size = len(payload)
     if size < _INTEGER_MASK_BELOW:
         stream = int.from_bytes((key * (size + 3 >> 2))[:size], "little")
         return (int.from_bytes(payload, "little") ^ stream).to_bytes(size, "little")
-    masked = bytearray(size)
-    masked[0::4] = payload[0::4].translate(_XOR[key[0]])
-    masked[1::4] = payload[1::4].translate(_XOR[key[1]])
-    masked[2::4] = payload[2::4].translate(_XOR[key[2]])
-    masked[3::4] = payload[3::4].translate(_XOR[key[3]])
-    return bytes(masked)
+    masked = bytearray(payload)
+    first, second, third, fourth = key
+    masked[0::4] = masked[0::4].translate(_XOR[first])
+    masked[1::4] = masked[1::4].translate(_XOR[second])
+    masked[2::4] = masked[2::4].translate(_XOR[third])
+    masked[3::4] = masked[3::4].translate(_XOR[fourth])
+    return masked
 
 
 def encode_frame(opcode: Opcode, payload: bytes, key: bytes | None, *, compressed: bool = False) -> bytes:
@@ -74,9 +79,9 @@ def encode_frame(opcode: Opcode, payload: bytes, key: bytes | None, *, compresse
     if size <= MAX_CONTROL:
         header = pack("!BB", first, mask | size)
     elif size < 1 << 16:
-        header = pack("!BBH", first, mask | 126, size)
+        header = pack("!BBH", first, mask | LENGTH_16, size)
     else:
-        header = pack("!BBQ", first, mask | 127, size)
+        header = pack("!BBQ", first, mask | LENGTH_64, size)
     if key is None:
         return header + payload
     return header + key + apply_mask(payload, key)
@@ -96,7 +101,7 @@ def frame_size(head: bytes) -> int:
     if len(head) < 2:
         return 2
     length = head[1] & 0x7F
-    header = {126: 4, 127: 10}.get(length, 2)
+    header = {LENGTH_16: 4, LENGTH_64: 10}.get(length, 2)
     if len(head) < header:
         return header
     if header == 4:

@@ -14,6 +14,7 @@ CLOSED                nothing; all input is ignored, every request of the caller
 ====================  ==============================================================================
 """
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -238,7 +239,7 @@ class Link:
         wait = config.ping_interval if config.pong_timeout is None else config.pong_timeout
         self._deadline = None if wait is None else now + wait
 
-    def _handle_controls(self, controls: list[Control], now: float) -> None:
+    def _handle_controls(self, controls: Sequence[Control], now: float) -> None:
         """Answer control frames; a Close or a Failure is always the last of them.
 
         Of several pings at once only the latest is answered (RFC 6455 §5.5.3), so that a flood of them

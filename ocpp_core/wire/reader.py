@@ -1,13 +1,13 @@
 """Reading WebSocket frames: a short path for the common frame, wsproto for everything else.
 
-The short path takes a frame that is final, text, without reserved bits, masked as it must be, within the
-limit, complete in the data at hand, and not in the middle of a fragmented message. Every other byte goes to
-wsproto, whole frames and pieces alike, and once wsproto has finished its frame and its message the short
-path takes over again. Property tests hold the two against each other.
+The short path takes a frame that is final, text, without reserved bits, masked as it must be, below 64 kB
+and the limit, complete in the data at hand, and not in the middle of a fragmented message. Every other byte
+goes to wsproto, whole frames and pieces alike, and once wsproto has finished its frame and its message the
+short path takes over again. Property tests hold the two against each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from struct import unpack_from
 from typing import Final
 
 from wsproto.extensions import Extension
@@ -23,7 +23,7 @@ from wsproto.frame_protocol import Opcode as WsprotoOpcode
 
 from .deflate import InflateError, Inflater
 from .events import Action, Text
-from .frames import FIN, MASKED, CloseCode, Opcode, apply_mask, frame_size
+from .frames import FIN, LENGTH_16, MASKED, MAX_CONTROL, CloseCode, Opcode, apply_mask, frame_size
 
 _FINAL_TEXT: Final = FIN | Opcode.TEXT
 _HEAD: Final = 10
@@ -73,7 +73,7 @@ class FrameReader:
     """Turns bytes into messages and control frames. After a Close or a Failure it ignores what comes.
 
     Holds nothing but a few words while the peer sends common frames; wsproto's machinery lives from the
-    first byte that needs it until its message is complete.
+    first byte that needs it until it has nothing left to wait for.
     """
 
     __slots__ = (
@@ -84,15 +84,15 @@ class FrameReader:
         "_fed",
         "_head",
         "_limit",
+        "_short_path",
         "_wsproto",
-        "short_path",
     )
 
     def __init__(self, *, client: bool, limit: int, deflate: bool, short_path: bool = True) -> None:
         self._client = client
         self._limit = limit
         self._deflate = deflate
-        self.short_path = short_path
+        self._short_path = short_path
         self._done = False
         self._wsproto: FrameProtocol | None = None
         # The frame that wsproto is in the middle of: how it begins, and how many bytes of it wsproto has.
@@ -101,51 +101,54 @@ class FrameReader:
         # The message that wsproto is in the middle of, as UTF-8.
         self._buffer: bytearray | None = None
 
-    def receive(self, data: bytes, out: list[Action]) -> list[Control]:
+    def receive(self, data: bytes, out: list[Action]) -> Sequence[Control]:
         """Take bytes in: appends complete messages to ``out``, returns control frames, both in order."""
+        position = self._read_common(data, 0, out) if self._wsproto is None and self._short_path else 0
+        return () if position == len(data) else self._read_mixed(data, position, out)
+
+    def _read_mixed(self, data: bytes, position: int, out: list[Action]) -> list[Control]:
+        """Take turns: wsproto's frame, then as many common ones as follow."""
         controls: list[Control] = []
-        position = 0
-        size = len(data)
-        while position < size and not self._done:
-            if self._wsproto is None and self.short_path:
-                position = self._read_common(data, position, out)
-                if position == size:
-                    break
+        while position < len(data) and not self._done:
             position = self._read_any(data, position, out, controls)
+            if self._idle and self._short_path:
+                position = self._read_common(data, position, out)
+        if self._idle:
+            self._wsproto = None
         return controls
 
+    @property
+    def _idle(self) -> bool:
+        """Between two frames and between two messages: wsproto holds nothing."""
+        return self._fed == 0 and self._buffer is None
+
     def _read_common(self, data: bytes, position: int, out: list[Action]) -> int:
-        """Read common frames from ``position`` on; returns where the first other one begins."""
+        """Read common frames from ``position`` on; returns where the first other one begins.
+
+        A frame of 64 kB and more is none: unmasking is all that counts there, and the same for both paths.
+        """
         masked = 0 if self._client else MASKED
         end = len(data)
         while end - position >= 2 and data[position] == _FINAL_TEXT:
             size = data[position + 1] ^ masked
             body = position + 2
-            if size > 125:
-                # Lengths not in their shortest form are an error: wsproto's to report.
-                if size == 126 and end - body >= 2:
-                    (size,) = unpack_from("!H", data, body)
-                    body += 2
-                    if size < 126:
-                        return position
-                elif size == 127 and end - body >= 8:
-                    (size,) = unpack_from("!Q", data, body)
-                    body += 8
-                    if size < 1 << 16:
-                        return position
-                else:
-                    return position
+            if size > MAX_CONTROL:
+                if size != LENGTH_16 or end < body + 2:
+                    break
+                size = data[body] << 8 | data[body + 1]
+                body += 2
+                if size <= MAX_CONTROL:
+                    break  # not the shortest form: an error, and wsproto's to report
             if masked:
-                key = data[body : body + 4]
                 body += 4
             stop = body + size
             if stop > end or size > self._limit:
-                return position
+                break
             payload = data[body:stop]
             try:
-                text = (apply_mask(payload, key) if masked else payload).decode()
+                text = (apply_mask(payload, data[body - 4 : body]) if masked else payload).decode()
             except UnicodeDecodeError:
-                return position
+                break
             out.append(Text(text))
             position = stop
         return position
@@ -167,12 +170,11 @@ class FrameReader:
             controls.append(Failure(int(error.code), _DETAIL.get(error.code, str(error))))
             self._done = True
         if self._done:
-            self._wsproto = self._buffer = None
-        elif self._fed == frame_size(self._head):
+            self._buffer = None
+            self._short_path = False
+        if self._done or self._fed == frame_size(self._head):
             self._head = b""
             self._fed = 0
-            if self._buffer is None:
-                self._wsproto = None
         return stop
 
     def _take(self, frame: Frame, out: list[Action], controls: list[Control]) -> None:
