@@ -1,8 +1,8 @@
 """How adapters make a machine's :class:`~ocpp_core.store.Commit` durable: inline, or in a thread, in order.
 
 A machine hands over one commit at a time, and nothing else of it is carried out until the answer is in
-(design rule 3). :func:`inline` answers before it returns; :class:`GroupCommitter` collects the commits of many
-machines while the disk is busy and writes them as one transaction.
+(design rule 3). :func:`inline` answers before it returns; :class:`GroupCommitter` collects the commits of
+many machines while the disk is busy and writes them as one transaction.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,8 +67,8 @@ result in the loop's thread. It is called for one write at a time, so order is k
 class GroupCommitter:
     """Many machines, one disk: whatever came in during one write goes into the next, as one transaction.
 
-    Commits that fail together are tried again one by one, so that nobody fails for another's sake. The waiting
-    list is bounded by the number of machines, each of which has at most one commit under way.
+    Commits that fail together are tried again one by one, so that nobody fails for another's sake. The
+    waiting list is bounded by the number of machines, each of which has at most one commit under way.
     """
 
     __slots__ = ("_store", "_submit", "_waiting", "_writing")
