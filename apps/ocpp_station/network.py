@@ -53,7 +53,7 @@ class Network:
         stream = SwitchedStream(self, await anyio.connect_tcp(host, port))
         self._streams.add(stream)
         if self._state is not _State.UP:  # it failed while dialling
-            stream.kill()
+            await stream.reset()
             raise ConnectionError("the network is cut")
         return stream
 
@@ -153,6 +153,9 @@ class SwitchedStream(ByteStream):
             self._pending.add(scope)
             try:
                 return await operation
+            except anyio.ClosedResourceError:
+                if not self.dead:
+                    raise
             finally:
                 self._pending.discard(scope)
         raise anyio.BrokenResourceError
