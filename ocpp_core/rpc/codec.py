@@ -1,9 +1,10 @@
 """Frames as text, text as frames; usable alone.
 
-A common frame takes the short path: one regular expression reads its header, then the validator of that
-very action parses and validates the whole text in one go. What the expression reads is only a hint, as the
-validator reads the header again. Whatever fails there, or has a header out of the ordinary, is taken apart
-on the long path to find the right error; both paths accept the same frames.
+A common frame takes the short path: one regular expression reads its header, and the model of that very
+action parses and validates what lies between the header and the closing bracket, in one go. The expression
+takes only headers without escapes, which it reads as JSON does, so what it takes is a valid frame if and
+only if that remainder is a valid payload. Everything else, and every payload that fails, is taken apart on
+the long path to find the right error.
 
 Of members that occur twice in an object the last one counts, on both paths (RFC 8259 §4 leaves it open). A
 payload of ``null`` is the empty payload (1.6-J §4.2.1, 2.x part 4 §4.1.5).
@@ -17,7 +18,7 @@ from json.encoder import encode_basestring_ascii as _quote
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import SchemaValidator, core_schema, from_json
+from pydantic_core import from_json, to_json
 
 from ocpp_core.errors import LocalProtocolError
 from ocpp_core.messages import (
@@ -32,22 +33,23 @@ from ocpp_core.messages import (
 )
 from ocpp_core.versions import OcppVersion, Role
 
+from .directions import RECEIVED_BY, SENT_BY
 from .envelope import Envelope, open_envelope, salvage
 from .error_codes import DESCRIPTION_LIMIT, ErrorCode
 from .frames import ID_LIMIT, Call, CallResult, Frame, Malformed, MessageType, Send, UnmatchedResult
 from .violations import describe
 
-_HINT = re.compile(
-    rf'[ \t\r\n]*\[[ \t\r\n]*([236])[ \t\r\n]*,[ \t\r\n]*"([^"\\]{{0,{ID_LIMIT}}})"[ \t\r\n]*,[ \t\r\n]*'
-    r'(?:"([A-Za-z0-9]+)"[ \t\r\n]*,)?'
+_SPACE = r"[ \t\r\n]*"
+_COMMA = f"{_SPACE},{_SPACE}"
+_ID = rf'"([^"\\\x00-\x1f\ud800-\udfff]{{0,{ID_LIMIT}}})"'
+_HEADER = re.compile(
+    rf'{_SPACE}\[{_SPACE}(?:([26]){_COMMA}{_ID}{_COMMA}"([A-Za-z0-9]+)"{_COMMA}|3{_COMMA}{_ID}{_COMMA})'
 ).match
+_REQUEST_GROUPS = 3
+"""The groups of a header that names an action; a CALLRESULT's id is the fourth."""
 _FRAME_OF: dict[str, Callable[..., Call | CallResult | Send]] = {"2": Call, "3": CallResult, "6": Send}
-_RECEIVED_BY = {
-    Role.CSMS: frozenset({Direction.STATION_TO_CSMS, Direction.BOTH}),
-    Role.STATION: frozenset({Direction.CSMS_TO_STATION, Direction.BOTH}),
-}
 
-Validate = Callable[[str], tuple[Any, ...]]
+Validate = Callable[[str | bytes], Any]
 ActionOf = Callable[[str], str | None]
 
 
@@ -63,16 +65,17 @@ class Codec:
 
     Arguments:
         version: the version of OCPP.
-        role: who receives; requests that this role does not receive are refused (NotSupported). None: the
-            requests of both directions are decoded, as a bridge or a log viewer needs.
+        role: who reads; requests that this role does not receive are refused (NotSupported). None: the
+            frames of both directions are read, as a bridge or a log viewer needs.
     """
 
-    __slots__ = ("_messages", "_received", "_validators", "version")
+    __slots__ = ("_messages", "_received", "_sent", "_validators", "version")
 
     def __init__(self, version: OcppVersion, role: Role | None = None) -> None:
         self.version = version
         self._messages = message_set(version)
-        self._received = _RECEIVED_BY[role] if role else frozenset(Direction)
+        self._received = RECEIVED_BY[role] if role else frozenset(Direction)
+        self._sent = SENT_BY[role] if role else frozenset(Direction)
         self._validators: dict[str, Validate] = {}
 
     def prebuild(self, actions: Iterable[str] | None = None) -> None:
@@ -128,19 +131,21 @@ class Codec:
                 ``get``); a CALLRESULT to any other id is an :class:`UnmatchedResult`.
             tolerance: what to repair in a payload that strict validation refuses.
         """
-        hint = _HINT(text)
-        if hint is None:
+        header = _HEADER(text)
+        if header is None or text[-1] != "]":
             return self._examine(text, action_of, tolerance, None)
-        kind, call_id, action = hint.groups()
-        if kind == "3":
+        if header.lastindex == _REQUEST_GROUPS:
+            kind, call_id, action, _ = header.groups()
+        else:
+            kind, call_id = "3", header[4]
             action = action_of(call_id)
             if action is None:
                 return UnmatchedResult(call_id)
-        validate = action and self._validator(kind, action)
-        if not validate:
+        validate = self._validators.get(kind + action) or self._validator(kind, action)
+        if validate is None:
             return self._examine(text, action_of, tolerance, None)
         try:
-            payload = validate(text)[-1]
+            payload = validate(text[header.end() : -1])
         except ValidationError as error:
             return self._examine(text, action_of, tolerance, error)
         return _FRAME_OF[kind](call_id, action, payload)
@@ -157,19 +162,12 @@ class Codec:
         known = self._messages.actions.get(action)
         if known is None or known.confirmed is (kind == "6"):
             return False
-        return kind == "3" or known.direction in self._received
+        return known.direction in (self._sent if kind == "3" else self._received)
 
     def _build(self, kind: str, action: str) -> Validate:
-        header: list[core_schema.CoreSchema] = [
-            core_schema.literal_schema([int(kind)]),
-            core_schema.str_schema(max_length=ID_LIMIT),
-        ]
-        if kind != "3":
-            header.append(core_schema.literal_schema([action]))
         model = self._model(kind, action)
         model.model_rebuild()
-        payload = model.__pydantic_core_schema__
-        return SchemaValidator(core_schema.tuple_schema([*header, payload])).validate_json
+        return model.__pydantic_validator__.validate_json
 
     def _model(self, kind: str, action: str) -> type[Payload]:
         return self._messages.response(action) if kind == "3" else self._messages.request(action)
@@ -188,17 +186,15 @@ class Codec:
         if not isinstance(envelope, Envelope):
             return envelope
         kind = str(envelope.kind.value)
-        action = envelope.action or action_of(envelope.call_id)
+        action = action_of(envelope.call_id) if envelope.action is None else envelope.action
         if action is None:
             return UnmatchedResult(envelope.call_id)
         validate = self._validator(kind, action)
         if validate is None:
             return self._unexpected(envelope, action)
-        if envelope.payload is None:
-            envelope.payload, text, error = {}, _with_empty_payload(kind, action), None
-        if error is None:
+        if error is None or not envelope.payload:  # null has become the empty payload meanwhile
             try:
-                payload = validate(text)[-1]
+                payload = validate(to_json(envelope.payload, inf_nan_mode="constants"))
             except ValidationError as found:
                 error = found
             else:
@@ -221,7 +217,7 @@ class Codec:
         """Why this version or this role does not receive ``action`` in such a frame."""
         known = self._messages.actions.get(action)
         if known is None:
-            code, why = ErrorCode.NOT_IMPLEMENTED, f"OCPP {self.version.number} has no such action"
+            code, why = ErrorCode.NOT_IMPLEMENTED, f"OCPP {self.version.number} has no action {action[:50]}"
         elif known.direction not in self._received:
             code, why = ErrorCode.NOT_SUPPORTED, f"{action} goes from {known.direction}"
         else:
@@ -259,7 +255,3 @@ def _json_of(payload: Payload) -> str:
         return payload.to_json()
     except ValueError as error:
         raise LocalProtocolError(f"{type(payload).__name__} cannot be written as JSON: {error}") from error
-
-
-def _with_empty_payload(kind: str, action: str) -> str:
-    return f'[{kind},"",{{}}]' if kind == "3" else f'[{kind},"",{_quote(action)},{{}}]'

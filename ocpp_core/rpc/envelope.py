@@ -37,7 +37,8 @@ class Envelope:
     call_id: str
     action: str | None
     """None for a CALLRESULT, which does not name it."""
-    payload: dict[str, Any] | None
+    payload: dict[str, Any]
+    """Empty also if it was ``null``."""
 
 
 def open_envelope(value: Any, version: OcppVersion) -> Envelope | CallError | CallResultError | Malformed:
@@ -71,8 +72,8 @@ def _open_payload(kind: MessageType, call_id: str, value: list[Any]) -> Envelope
     action = None if kind is MessageType.CALLRESULT else value[2]
     if kind is not MessageType.CALLRESULT and not isinstance(action, str):
         return _malformed(kind, call_id, "the action is no string")
-    payload = value[-1]
-    if payload is not None and not isinstance(payload, dict):
+    payload = {} if value[-1] is None else value[-1]
+    if not isinstance(payload, dict):
         return Malformed(kind, call_id, ErrorCode.FORMAT_VIOLATION, "the payload is no JSON object")
     return Envelope(kind, call_id, action, payload)
 

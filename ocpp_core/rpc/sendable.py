@@ -3,13 +3,10 @@
 from pydantic import ValidationError
 
 from ocpp_core.errors import LocalProtocolError
-from ocpp_core.messages import Direction, Payload, Request, Response, message_set
+from ocpp_core.messages import Payload, Request, Response, message_set
 from ocpp_core.versions import OcppVersion, Role
 
-_SENT_BY = {
-    Role.STATION: frozenset({Direction.STATION_TO_CSMS, Direction.BOTH}),
-    Role.CSMS: frozenset({Direction.CSMS_TO_STATION, Direction.BOTH}),
-}
+from .directions import SENT_BY
 
 
 def check_request(request: Request, version: OcppVersion, role: Role, *, confirmed: bool) -> None:
@@ -22,7 +19,7 @@ def check_request(request: Request, version: OcppVersion, role: Role, *, confirm
     if not isinstance(request, Request) or request.VERSION is not version:
         raise LocalProtocolError(f"{name} is no request of OCPP {version.number}")
     action = message_set(version).actions[request.ACTION]
-    if action.direction not in _SENT_BY[role]:
+    if action.direction not in SENT_BY[role]:
         raise LocalProtocolError(f"{name} goes from {action.direction}")
     if action.confirmed is not confirmed:
         raise LocalProtocolError(f"{name} is sent with {'call' if action.confirmed else 'send'}()")

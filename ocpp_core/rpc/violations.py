@@ -31,12 +31,12 @@ def describe(error: ValidationError, version: OcppVersion) -> tuple[ErrorCode, s
     """The error code for the first thing that is wrong, and a description that names its path.
 
     Arguments:
-        error: from the validator of a frame.
+        error: from the validator of a payload.
         version: whose codes to use.
     """
     if error.error_count() > _LISTED_ERRORS:
         return ErrorCode.FORMAT_VIOLATION, f"{error.error_count()} fields are invalid"
-    first = field_errors(error, skip=1)[0]
+    first = field_errors(error)[0]
     codes = _CODES_16 if version is OcppVersion.V16 else _CODES
     described = f"{first.field}: {first.text}" if first.path else first.text
     if len(described) > DESCRIPTION_LIMIT:
