@@ -8,7 +8,8 @@ not read is not read from either.
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
+from enum import Flag, auto
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
 
@@ -33,6 +34,18 @@ _log = logging.getLogger(__name__)
 _NOBODY = Session()
 
 
+class _Pause(Flag):
+    """Why a station is not read from."""
+
+    UNREAD = auto()
+    """It does not read what we wrote."""
+    SESSION = auto()
+    """Its session has enough to do."""
+
+
+_READING = _Pause(0)
+
+
 class Connection(asyncio.BufferedProtocol):
     """One station's connection; a :class:`~ocpp_adapters.sessions.TextLink` once it is open."""
 
@@ -40,6 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         "_admission",
         "_busy",
         "_handshaking",
+        "_paused",
         "_server",
         "_session",
         "_timer",
@@ -59,6 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         self._admission: asyncio.Task[None] | None = None
         self._handshaking = True
         self._busy = False
+        self._paused = _READING
         self.identity = ""
         self.subprotocol = ""
 
@@ -76,6 +91,14 @@ class Connection(asyncio.BufferedProtocol):
         now = self._server.loop.time()
         self._wire.close(code, reason, now)
         self._pump(now)
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._server.loop.time()
+
+    def hold(self, on: bool) -> None:
+        """Stop, or go on, to read from the station."""
+        self._pause(_Pause.SESSION, on)
 
     def rearm(self) -> None:
         """Look at the session's ``next_timer()`` again."""
@@ -126,11 +149,20 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The station does not read: neither do we (its next request would only add to the pile)."""
-        self._transport.pause_reading()
+        self._pause(_Pause.UNREAD, True)
 
     def resume_writing(self) -> None:
         """The station reads again."""
-        self._transport.resume_reading()
+        self._pause(_Pause.UNREAD, False)
+
+    def _pause(self, reason: "_Pause", on: bool) -> None:
+        self._paused = self._paused | reason if on else self._paused & ~reason
+        if self._transport.is_closing():
+            return
+        if self._paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     # The loop: mutate, drain, mutate, drain.
 
@@ -404,6 +436,25 @@ async def serve(
     server = Server(admit, config or ServerConfig(), limits or Limits())
     await server.listen(host=host, port=port, ssl=ssl, **options)
     return server
+
+
+class AsyncioConcurrency:
+    """Events and tasks of asyncio, for :class:`~ocpp_adapters.rpc_link.RpcLink`."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def event(self) -> asyncio.Event:
+        """A new event."""
+        return asyncio.Event()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside everything else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
 
 
 def _address(transport: asyncio.Transport) -> tuple[str, int] | None:

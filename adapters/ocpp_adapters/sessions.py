@@ -28,12 +28,20 @@ class TextLink(Protocol):
         """What both sides agreed on, as ``ocpp2.0.1``."""
         ...
 
+    def now(self) -> float:
+        """The loop's monotonic time in seconds."""
+        ...
+
     def send_text(self, text: str) -> None:
         """Send one text message. Dropped if the link is no longer open: ``link_closed`` tells or has told."""
         ...
 
     def close(self, code: int, reason: str) -> None:
         """Begin to close; ``link_closed`` tells when it is done. Harmless on a link that closes already."""
+        ...
+
+    def hold(self, on: bool) -> None:
+        """Stop, or go on, to read from the station: for a session that has enough to do."""
         ...
 
     def rearm(self) -> None:

@@ -1,0 +1,331 @@
+"""Typed calls over one link, both ways, for those who write handlers: the rpc level, on any loop.
+
+A handler gets every call of the peer and returns the response, or a coroutine that will; ``await
+link.call(...)`` makes a call, also from within a handler: nothing here waits for a handler, so nothing can
+deadlock.
+"""
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from pydantic import JsonValue
+
+from ocpp_core import LocalProtocolError, OcppError, OcppVersion, Role
+from ocpp_core.entropy import Entropy
+from ocpp_core.messages import Request, Response
+from ocpp_core.rpc import (
+    AnswerCache,
+    CallFailed,
+    CallRank,
+    CallReceived,
+    CallSucceeded,
+    ErrorCode,
+    RpcAction,
+    RpcConfig,
+    RpcSession,
+    SendFrame,
+    SendReceived,
+)
+from ocpp_core.wire import Closed
+
+from .sessions import Session, TextLink
+
+_log = logging.getLogger(__name__)
+
+
+class CallFailedError(OcppError):
+    """A call ended without a response; ``failure`` says why."""
+
+    def __init__(self, failure: CallFailed) -> None:
+        super().__init__(f"{failure.action}: {failure.reason} {failure.code} {failure.description}".rstrip())
+        self.failure = failure
+
+
+class RefuseCallError(Exception):
+    """Raised by a handler to answer a call with a CALLERROR."""
+
+    def __init__(
+        self, code: ErrorCode, description: str = "", details: Mapping[str, JsonValue] | None = None
+    ) -> None:
+        super().__init__(code, description)
+        self.code = code
+        self.description = description
+        self.details: Mapping[str, JsonValue] = dict(details or {})
+
+
+class Event(Protocol):
+    """What :class:`asyncio.Event` and :class:`anyio.Event` have in common."""
+
+    def set(self) -> None:
+        """Wake whoever waits."""
+        ...
+
+    async def wait(self) -> object:
+        """Wait until it is set."""
+        ...
+
+
+class Concurrency(Protocol):
+    """The two things that a link needs of a loop."""
+
+    def event(self) -> Event:
+        """A new event."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine, which raises nothing, beside everything else."""
+        ...
+
+
+Handler: TypeAlias = Callable[
+    ["RpcLink", CallReceived | SendReceived], Response | Awaitable[Response | None] | None
+]
+"""Answers a call: with the response or an awaitable of it. For a SEND (OCPP 2.1) the result is ignored.
+
+:class:`RefuseCallError` becomes a CALLERROR, any other exception InternalError, with a log entry.
+"""
+
+
+class RpcLink(Session):
+    """One end of OCPP-J on one link.
+
+    Arguments:
+        role: which end.
+        handler: what answers the peer's calls.
+        concurrency: the loop it runs on.
+        config: time-out and limits.
+        entropy: the source of message ids.
+        answers: a record of answers to go on with, kept from an earlier link with the same station.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_concurrency",
+        "_config",
+        "_draining",
+        "_entropy",
+        "_handler",
+        "_link",
+        "_role",
+        "_rpc",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        role: Role,
+        handler: Handler,
+        concurrency: Concurrency,
+        config: RpcConfig | None = None,
+        entropy: Entropy = os.urandom,
+        answers: AnswerCache | None = None,
+    ) -> None:
+        self._role = role
+        self._handler = handler
+        self._concurrency = concurrency
+        self._config = config or RpcConfig()
+        self._entropy = entropy
+        self._answers = answers
+        self._link: TextLink | None = None
+        self._rpc: RpcSession | None = None
+        self._waiting: dict[str, _Waiting] = {}
+        self._draining = False
+
+    # What the application asks for.
+
+    @property
+    def identity(self) -> str:
+        """The station's identity."""
+        return self._opened()[0].identity
+
+    @property
+    def version(self) -> OcppVersion:
+        """The version both sides agreed on."""
+        return self._opened()[1].version
+
+    @property
+    def answers(self) -> AnswerCache:
+        """The record of answers, to be handed to the next link with the same station."""
+        return self._opened()[1].answers
+
+    async def call(
+        self,
+        request: Request,
+        *,
+        timeout: float | None = None,
+        rank: CallRank | None = None,
+    ) -> Response:
+        """Call the peer and wait for the response.
+
+        Arguments:
+            request: a request of this link's version and direction.
+            timeout: seconds from the moment it is sent; None: the configured ``message_timeout``.
+            rank: its class in the queue; None: that of its action.
+
+        A call whose waiting is cancelled is withdrawn if it has not been sent.
+
+        Raises:
+            CallFailedError: there is no response, and will be none.
+            LocalProtocolError: the link is not open, the queue is full, or the request is not one to send.
+        """
+        link, rpc = self._opened()
+        waiting = _Waiting(self._concurrency.event())
+        call_id = rpc.call(request, link.now(), timeout=timeout, rank=rank)
+        self._waiting[call_id] = waiting
+        self._drain()
+        try:
+            await waiting.event.wait()
+        except BaseException:
+            if self._waiting.pop(call_id, None) is not None and self._rpc is not None:
+                rpc.cancel(call_id, link.now())
+                self._drain()
+            raise
+        assert waiting.outcome is not None
+        if isinstance(waiting.outcome, CallFailed):
+            raise CallFailedError(waiting.outcome)
+        return waiting.outcome.response
+
+    def send(self, request: Request) -> None:
+        """Send an unconfirmed message (OCPP 2.1). Raises :class:`LocalProtocolError` as :meth:`call`."""
+        link, rpc = self._opened()
+        rpc.send(request, link.now())
+        self._drain()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close the link; harmless if it is closed."""
+        if self._link is not None:
+            self._link.close(code, reason)
+
+    def _opened(self) -> tuple[TextLink, RpcSession]:
+        if self._link is None or self._rpc is None:
+            raise LocalProtocolError("the link is not open")
+        return self._link, self._rpc
+
+    # What the server or client tells.
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        """The version is known: the conversation begins."""
+        del now
+        self._link = link
+        version = OcppVersion(link.subprotocol)
+        self._rpc = RpcSession(version, self._role, self._entropy, self._config, self._answers)
+
+    def receive_text(self, text: str, now: float) -> None:
+        """A frame came."""
+        _, rpc = self._opened()
+        rpc.receive_frame(text, now)
+        self._drain()
+
+    def handle_timer(self, now: float) -> None:
+        """A call may have timed out."""
+        if self._rpc is not None:
+            self._rpc.handle_timer(now)
+            self._drain()
+
+    def next_timer(self) -> float | None:
+        """When the call in flight times out."""
+        return None if self._rpc is None else self._rpc.next_timer()
+
+    def link_closed(self, closed: Closed, now: float) -> None:
+        """Every call of ours fails; the peer's can still be answered, to no one."""
+        del closed
+        _, rpc = self._opened()
+        rpc.link_lost(now)
+        self._drain()
+
+    # Carrying out.
+
+    def _drain(self) -> None:
+        """Mutate, drain, mutate, drain; what a handler does meanwhile is picked up by the outer turn."""
+        if self._draining:
+            return
+        link, rpc = self._opened()
+        self._draining = True
+        try:
+            while actions := rpc.actions():
+                for action in actions:
+                    self._perform(action, link)
+        finally:
+            self._draining = False
+        link.rearm()
+
+    def _perform(self, action: RpcAction, link: TextLink) -> None:
+        match action:
+            case SendFrame(text):
+                link.send_text(text)
+            case CallReceived():
+                self._handle(action)
+            case SendReceived():
+                self._hear(action)
+            case CallSucceeded() | CallFailed():
+                waiting = self._waiting.pop(action.call_id, None)
+                if waiting is not None:
+                    waiting.outcome = action
+                    waiting.event.set()
+            case _:
+                _log.info("%s: %s", link.identity, action)
+
+    def _handle(self, call: CallReceived) -> None:
+        try:
+            answer = self._handler(self, call)
+        except Exception as error:
+            self._refuse(call, error)
+            return
+        if isinstance(answer, Awaitable):
+            self._concurrency.spawn(self._answer_later(call, answer))
+        else:
+            self._respond(call, answer)
+
+    async def _answer_later(self, call: CallReceived, answer: Awaitable[Response | None]) -> None:
+        try:
+            response = await answer
+        except Exception as error:
+            self._refuse(call, error)
+        else:
+            self._respond(call, response)
+        self._drain()
+
+    def _respond(self, call: CallReceived, response: Response | None) -> None:
+        link, rpc = self._opened()
+        try:
+            if response is None:
+                raise LocalProtocolError(f"the handler returned no response to {call.action}")
+            if call.call_id in rpc.unanswered:  # it is forgotten some time after the link was lost
+                rpc.respond(call.call_id, response, link.now())
+        except LocalProtocolError as error:
+            self._refuse(call, error)
+
+    def _refuse(self, call: CallReceived, error: Exception) -> None:
+        link, rpc = self._opened()
+        if not isinstance(error, RefuseCallError):
+            _log.error("%s: the handler of %s failed", link.identity, call.action, exc_info=error)
+            error = RefuseCallError(ErrorCode.INTERNAL_ERROR, "the call could not be handled")
+        if call.call_id in rpc.unanswered:
+            rpc.respond_error(call.call_id, error.code, error.description, error.details, link.now())
+
+    def _hear(self, message: SendReceived) -> None:
+        try:
+            heard = self._handler(self, message)
+        except Exception as error:
+            _log.error("the handler of %s failed", message.action, exc_info=error)
+        else:
+            if isinstance(heard, Awaitable):
+                self._concurrency.spawn(self._hear_later(message, heard))
+
+    async def _hear_later(self, message: SendReceived, heard: Awaitable[object]) -> None:
+        try:
+            await heard
+        except Exception as error:
+            _log.error("the handler of %s failed", message.action, exc_info=error)
+
+
+class _Waiting:
+    """A call of ours whose outcome somebody waits for."""
+
+    __slots__ = ("event", "outcome")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.outcome: CallSucceeded | CallFailed | None = None
