@@ -222,28 +222,31 @@ class _Limits(Extension):
     def frame_inbound_header(
         self, _proto: FrameDecoder | FrameProtocol, opcode: WsprotoOpcode, rsv: RsvBits, payload_length: int
     ) -> CloseReason | RsvBits:
-        """A frame begins: refuse it, or say which reserved bits it may have."""
+        """A frame begins: refuse it, or say which reserved bits it may have.
+
+        wsproto asks again if the header's last bytes were still missing, so nothing is counted yet.
+        """
         self._control = opcode.iscontrol()
         if self._control:
             return _NO_BITS
         first = not self._in_message and opcode is not WsprotoOpcode.CONTINUATION
         if first and opcode is WsprotoOpcode.BINARY:
             return CloseReason.UNSUPPORTED_DATA
-        self._in_message = True
         if first and self._deflate and rsv.rsv1:
             self._inflater = Inflater()
             return _COMPRESSED
-        if self._inflater is None:
-            self._size += payload_length
-            if self._size > self._limit:
-                return CloseReason.MESSAGE_TOO_BIG
+        if self._inflater is None and self._size + payload_length > self._limit:
+            return CloseReason.MESSAGE_TOO_BIG
         return _NO_BITS
 
     def frame_inbound_payload_data(
         self, _proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
         """A piece of a frame's payload."""
-        if self._control or self._inflater is None:
+        if self._control:
+            return data
+        if self._inflater is None:
+            self._size += len(data)
             return data
         return self._inflate(self._inflater, data)
 
@@ -251,10 +254,12 @@ class _Limits(Extension):
         self, _proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         """A frame ends, and with ``fin`` its message (a control frame's end is no message's)."""
-        if self._control or not fin:
+        if self._control:
+            return None
+        self._in_message = not fin
+        if not fin:
             return None
         tail = None if self._inflater is None else self._inflate(self._inflater, None)
-        self._in_message = False
         self._size = 0
         self._inflater = None
         return tail
