@@ -41,11 +41,16 @@ class IdToken:
 
 @dataclass(frozen=True, slots=True)
 class IdTokenInfo:
-    """What the CSMS said of a token: its status, the group it belongs to, until when (UTC, epoch ms)."""
+    """What the CSMS said of a token: its status, the group it belongs to, until when (UTC, epoch ms).
+
+    ``evses`` are the EVSEs of the station where it may charge; empty: at all of them (C01.FR.19, C01.FR.20).
+    1.6 does not carry them.
+    """
 
     status: AuthorizationStatus
     group: IdToken | None = None
     expires_ms: int | None = None
+    evses: tuple[int, ...] = ()
 
     @property
     def accepted(self) -> bool:
