@@ -1,0 +1,1 @@
+"""The stack against its peers, in one run: ``make bench`` (see docs/benchmarks.md)."""

@@ -1,0 +1,63 @@
+"""``python -m benchmarks``: everything, printed and written to docs/benchmarks.md.
+
+``python -m benchmarks wire codec csms`` runs some of it and prints only.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from benchmarks import codec, csms, wire
+from benchmarks.report import Table
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+INTRODUCTION = Path(__file__).parent / "introduction.md"
+PACKAGES = ("ocpp", "websockets", "wsproto", "h11", "pydantic", "pydantic_core")
+SECTIONS: dict[str, Callable[[float, int], list[Table]]] = {
+    "wire": lambda seconds, _rounds: wire.run(seconds / 10),
+    "codec": lambda seconds, _rounds: codec.run(seconds / 10),
+    "csms": csms.run,
+}
+
+
+def machine() -> str:
+    """What it ran on."""
+    cpus = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in cpus if line.startswith("model name"))
+    model = next(models, platform.machine())
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    node = os.popen("node --version").read().strip()
+    return (
+        f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}, Node {node}, "
+        f"ocpp-rpc 2.2.1, {versions}."
+    )
+
+
+def main() -> None:
+    """Run, print, and write the page if everything ran."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each measurement under load")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements under load; the best counts")
+    arguments = parser.parse_args()
+    console = Console()
+    parts = []
+    for name in arguments.sections or SECTIONS:
+        for table in SECTIONS[name](arguments.seconds, arguments.rounds):
+            parts.append(table.markdown())
+            console.print(Markdown(parts[-1]))
+    if not arguments.sections:
+        introduction = INTRODUCTION.read_text().replace("{machine}", machine())
+        PAGE.write_text("\n".join([introduction, *parts]))
+        print(f"written to {PAGE.relative_to(Path.cwd())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

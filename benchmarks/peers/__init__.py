@@ -1,0 +1,1 @@
+"""The programs under test, each run as a process of its own."""
