@@ -22,6 +22,7 @@ from ocpp_core.rpc import (
     CallReceived,
     CallSucceeded,
     ErrorCode,
+    FailureReason,
     RpcAction,
     RpcConfig,
     RpcSession,
@@ -102,6 +103,7 @@ class RpcLink(Session):
 
     __slots__ = (
         "_answers",
+        "_closed",
         "_concurrency",
         "_config",
         "_draining",
@@ -111,6 +113,7 @@ class RpcLink(Session):
         "_role",
         "_rpc",
         "_waiting",
+        "_watchers",
     )
 
     def __init__(
@@ -131,6 +134,8 @@ class RpcLink(Session):
         self._link: TextLink | None = None
         self._rpc: RpcSession | None = None
         self._waiting: dict[str, _Waiting] = {}
+        self._watchers: list[Event] = []
+        self._closed: Closed | None = None
         self._draining = False
 
     # What the application asks for.
@@ -168,9 +173,9 @@ class RpcLink(Session):
 
         Raises:
             CallFailedError: there is no response, and will be none.
-            LocalProtocolError: the link is not open, the queue is full, or the request is not one to send.
+            LocalProtocolError: the link is not open yet, the queue is full, or the request is not one to send.
         """
-        link, rpc = self._opened()
+        link, rpc = self._usable(request)
         waiting = _Waiting(self._concurrency.event())
         call_id = rpc.call(request, link.now(), timeout=timeout, rank=rank)
         self._waiting[call_id] = waiting
@@ -188,15 +193,31 @@ class RpcLink(Session):
         return waiting.outcome.response
 
     def send(self, request: Request) -> None:
-        """Send an unconfirmed message (OCPP 2.1). Raises :class:`LocalProtocolError` as :meth:`call`."""
-        link, rpc = self._opened()
+        """Send an unconfirmed message (OCPP 2.1). Raises what :meth:`call` raises."""
+        link, rpc = self._usable(request)
         rpc.send(request, link.now())
         self._drain()
+
+    async def wait_closed(self) -> Closed:
+        """Wait until the link is gone; returns how it ended."""
+        while self._closed is None:
+            event = self._concurrency.event()
+            self._watchers.append(event)
+            await event.wait()
+        return self._closed
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close the link; harmless if it is closed."""
         if self._link is not None:
             self._link.close(code, reason)
+
+    def _usable(self, request: Request) -> tuple[TextLink, RpcSession]:
+        if self._closed is not None:
+            reason = FailureReason.DISCONNECTED
+            raise CallFailedError(
+                CallFailed("", request.ACTION, request, reason, "", "the link is closed", {})
+            )
+        return self._opened()
 
     def _opened(self) -> tuple[TextLink, RpcSession]:
         if self._link is None or self._rpc is None:
@@ -230,10 +251,12 @@ class RpcLink(Session):
 
     def link_closed(self, closed: Closed, now: float) -> None:
         """Every call of ours fails; the peer's can still be answered, to no one."""
-        del closed
         _, rpc = self._opened()
         rpc.link_lost(now)
         self._drain()
+        self._closed = closed
+        for watcher in self._watchers:
+            watcher.set()
 
     # Carrying out.
 

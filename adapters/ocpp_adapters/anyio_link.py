@@ -1,0 +1,216 @@
+"""One WebSocket over an anyio byte stream, either role, on asyncio or trio: three tasks around a machine."""
+
+import logging
+import math
+import ssl
+from collections.abc import Coroutine
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+from anyio.streams.tls import TLSStream
+
+from ocpp_core.entropy import Entropy
+from ocpp_core.wire import ClientConfig, Closed, Endpoint, HandshakeFailed, LinkState, WebSocketClient
+
+from .driver import Driver
+from .sessions import GOING_AWAY, Limits, Session
+
+_READ_SIZE = 64 << 10
+_UNREAD = 256 << 10
+"""Bytes not yet written from which on nothing more is read: what comes in would only add to them."""
+_GOODBYE = 1.0
+"""Seconds for the Close of a link whose task is cancelled."""
+_GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError, OSError)
+_log = logging.getLogger(__name__)
+
+
+class StreamDriver(Driver):
+    """A driver whose transport is an anyio stream; :meth:`run` is its life.
+
+    The link ends when its peer, its session or ``abort()`` ends it. If ``run`` is cancelled it says goodbye
+    with 1001, for a second at most, and its session hears ``link_closed`` before ``run`` is left.
+    """
+
+    _tasks: TaskGroup
+
+    def set_up(self, stream: ByteStream, close_timeout: float, limits: Limits) -> None:
+        """The transport's part of construction."""
+        self._stream = stream
+        self._close_timeout = close_timeout
+        self._limits = limits
+        self._out = bytearray()
+        self._writing = False
+        self._finishing = False
+        self._aborted = False
+        self._held = False
+        self._outcome: Closed | HandshakeFailed | None = None
+        self._asleep_until = math.inf
+        self._alarm = anyio.Event()
+        self._to_write = anyio.Event()
+        self._may_read = anyio.Event()
+
+    def now(self) -> float:
+        """The loop's time."""
+        return anyio.current_time()
+
+    async def run(self) -> Closed | HandshakeFailed:
+        """Drive the link to its end, close the stream, and return how the link ended."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._write_all)
+                self._tasks.start_soon(self._keep_time)
+                self._pump(self.now())
+                await self._read_all()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._leave()
+        assert self._outcome is not None
+        return self._outcome
+
+    async def _read_all(self) -> None:
+        while True:
+            while self._held or len(self._out) > _UNREAD:
+                self._may_read = anyio.Event()
+                await self._may_read.wait()
+            try:
+                data = await self._stream.receive(_READ_SIZE)
+            except _GONE:
+                break
+            now = self.now()
+            self._wire.receive_data(data, now)
+            self._pump(now)
+        now = self.now()
+        self._wire.receive_eof(now)
+        self._pump(now)
+
+    async def _write_all(self) -> None:
+        while True:
+            while not self._out:
+                if self._finishing:
+                    self._tasks.cancel_scope.cancel()
+                self._to_write = anyio.Event()
+                await self._to_write.wait()
+            data, self._out = bytes(self._out), bytearray()
+            self._writing = True
+            try:
+                await self._stream.send(data)
+            except _GONE:
+                self.abort()
+            self._writing = False
+            self._may_read.set()
+
+    async def _keep_time(self) -> None:
+        while True:
+            at = self._next_timer()
+            self._asleep_until = math.inf if at is None else at
+            self._alarm = anyio.Event()
+            with anyio.CancelScope(deadline=self._asleep_until) as sleep:
+                await self._alarm.wait()
+            if sleep.cancelled_caught:
+                # The loop's clock may lag behind its timers.
+                self._timer_due(max(self._asleep_until, self.now()))
+
+    async def _leave(self) -> None:
+        """Whatever ended the tasks: say goodbye if it was not the link itself, leave nothing open."""
+        now = self.now()
+        if self._wire.state is not LinkState.CLOSED and not self._aborted and not self._writing:
+            self.close(*GOING_AWAY)
+            with anyio.move_on_after(_GOODBYE):
+                try:
+                    await self._stream.send(bytes(self._out))
+                except _GONE:
+                    _log.debug("%s: gone before the goodbye", self.identity)
+        self._wire.receive_eof(now)
+        self._pump(now)
+        await anyio.aclose_forcefully(self._stream)
+
+    # What the driver wants.
+
+    def hold(self, on: bool) -> None:
+        """Stop, or go on, to read from the peer."""
+        self._held = on
+        self._may_read.set()
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self._aborted = True
+        self._tasks.cancel_scope.cancel()
+
+    def _write(self, out: list[bytes]) -> None:
+        for data in out:
+            self._out += data
+        self._to_write.set()
+        if len(self._out) > self._limits.unsent_bytes:
+            _log.warning("%s does not read: cut off", self.identity)
+            self.abort()
+
+    def _close_transport(self) -> None:
+        self._finishing = True
+        self._to_write.set()
+        # A peer that never reads would keep it open for ever.
+        self._tasks.cancel_scope.deadline = self.now() + self._close_timeout
+
+    def _arm(self) -> None:
+        at = self._next_timer()
+        if at is not None and at < self._asleep_until:
+            self._alarm.set()
+
+    def _report(self, error: Exception) -> None:
+        _log.error("%s: a session failed", self.identity, exc_info=error)
+
+    def _end(self, outcome: Closed | HandshakeFailed, now: float) -> None:
+        self._outcome = outcome
+        super()._end(outcome, now)
+
+
+class ClientStream(StreamDriver):
+    """A station's end of a link."""
+
+    def __init__(
+        self, stream: ByteStream, config: ClientConfig, session: Session, entropy: Entropy, identity: str = ""
+    ) -> None:
+        super().__init__(session, identity)
+        self.set_up(stream, config.close_timeout, Limits())
+        self._wire = WebSocketClient(config, entropy, self.now())
+
+
+class AnyioConcurrency:
+    """Events and tasks of anyio, for :class:`~ocpp_adapters.rpc_link.RpcLink`."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+
+    def event(self) -> anyio.Event:
+        """A new event."""
+        return anyio.Event()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside everything else."""
+        self._tasks.start_soon(await_it, work)
+
+
+async def await_it(work: Coroutine[Any, Any, None]) -> None:
+    """For ``start_soon``, which wants a function."""
+    await work
+
+
+async def dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) -> ByteStream:
+    """Connect to what a connection URL names, with TLS for ``wss://``.
+
+    Raises:
+        OSError: nobody is there; :class:`ssl.SSLError`, a subclass: TLS failed, or the certificate is not
+            trusted (:class:`ssl.SSLCertVerificationError`).
+    """
+    stream = await anyio.connect_tcp(endpoint.host, endpoint.port)
+    if not endpoint.secure:
+        return stream
+    try:
+        return await TLSStream.wrap(
+            stream, hostname=endpoint.host, ssl_context=ssl_context, standard_compatible=False
+        )
+    except BaseException:
+        await anyio.aclose_forcefully(stream)
+        raise

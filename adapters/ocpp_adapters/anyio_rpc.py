@@ -1,0 +1,98 @@
+"""A station on the rpc level: typed calls over one link, on asyncio or trio."""
+
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.abc import TaskStatus
+
+from ocpp_core import OcppError, Role
+from ocpp_core.entropy import Entropy
+from ocpp_core.rpc import CallReceived, ErrorCode, RpcConfig, SendReceived
+from ocpp_core.wire import ClientConfig, HandshakeFailed
+
+from .anyio_link import AnyioConcurrency, ClientStream, dial
+from .rpc_link import Handler, RefuseCallError, RpcLink
+from .sessions import TextLink
+
+
+class HandshakeFailedError(OcppError):
+    """The link did not open; ``failure`` says why."""
+
+    def __init__(self, failure: HandshakeFailed) -> None:
+        super().__init__(f"{failure.reason}: {failure.detail}")
+        self.failure = failure
+
+
+def refuse_all(link: RpcLink, call: CallReceived | SendReceived) -> None:
+    """A handler for those who only call: every call is answered NotImplemented."""
+    del link
+    raise RefuseCallError(ErrorCode.NOT_IMPLEMENTED, f"{call.action} is not handled here")
+
+
+@asynccontextmanager
+async def open_rpc(
+    config: ClientConfig,
+    handler: Handler = refuse_all,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    rpc: RpcConfig | None = None,
+    entropy: Entropy = os.urandom,
+) -> AsyncIterator[RpcLink]:
+    """Connect as a station; a context manager that closes the link in good order.
+
+    Arguments:
+        config: the connection URL (:func:`~ocpp_core.wire.connection_url` makes one), the versions offered
+            as ``subprotocols``, the credentials.
+        handler: what answers the CSMS's calls.
+        ssl_context: for ``wss://``; None: the system's default.
+        rpc: time-out and limits of calls.
+        entropy: the source of masking keys and message ids; must be cryptographic in the field.
+
+    A link that is lost while the context is open fails every call with CallFailedError, see also
+    :meth:`~ocpp_adapters.rpc_link.RpcLink.wait_closed`. Handlers still at work at the end are cancelled.
+
+    Raises:
+        HandshakeFailedError: the CSMS refused.
+        OSError: nobody is there, or TLS failed.
+    """
+    stream = await dial(config.endpoint, ssl_context)
+    try:
+        async with anyio.create_task_group() as tasks:
+            link = _Announced(Role.STATION, handler, AnyioConcurrency(tasks), rpc, entropy)
+            await tasks.start(_drive, ClientStream(stream, config, link, entropy), link)
+            yield link
+            link.close()
+            await link.wait_closed()
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
+
+
+async def _drive(driver: ClientStream, link: "_Announced", *, task_status: TaskStatus[None]) -> None:
+    link.announce = task_status.started
+    outcome = await driver.run()
+    if isinstance(outcome, HandshakeFailed):
+        raise HandshakeFailedError(outcome)
+
+
+def _only(error: BaseException) -> BaseException:
+    """What really happened, where a task group wrapped it without need."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+class _Announced(RpcLink):
+    """Says when it is open."""
+
+    __slots__ = ("announce",)
+
+    announce: Callable[[], None]
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        """The handshake is over."""
+        super().link_opened(link, now)
+        self.announce()

@@ -1,0 +1,77 @@
+"""The CSMS's end of WebSockets over anyio streams: where portability counts for more than numbers.
+
+The same ``admit`` and sessions as :mod:`ocpp_adapters.asyncio_server`, on asyncio or trio.
+"""
+
+import logging
+import ssl
+from collections.abc import Coroutine
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, TaskStatus
+from anyio.streams.tls import TLSAttribute, TLSListener
+
+from ocpp_core.wire import ServerConfig, WebSocketServer
+
+from .anyio_link import StreamDriver, await_it
+from .server_driver import Registry, ServerDriver
+from .sessions import Admit, Limits, Peer
+
+_log = logging.getLogger(__name__)
+
+
+class ServerStream(StreamDriver, ServerDriver):
+    """One station's connection; the :class:`~ocpp_adapters.sessions.TextLink` of its session."""
+
+    def __init__(self, stream: ByteStream, registry: Registry) -> None:
+        ServerDriver.__init__(self, registry)
+        self.set_up(stream, registry.config.close_timeout, registry.limits)
+        self._wire = WebSocketServer(registry.config, self.now())
+
+    def peer(self) -> Peer:
+        """Who is at the other end."""
+        remote = self._stream.extra(SocketAttribute.remote_address, None)
+        address = (remote[0], remote[1]) if isinstance(remote, tuple) else None
+        return Peer(address, self._stream.extra(TLSAttribute.ssl_object, None))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.start_soon(await_it, work)
+
+
+async def serve(
+    admit: Admit,
+    host: str | None = None,
+    port: int = 0,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    config: ServerConfig | None = None,
+    limits: Limits | None = None,
+    task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Listen for stations until cancelled; every link is then closed with 1001.
+
+    ``await task_group.start(serve, admit, ...)`` returns the port. The arguments are those of
+    :func:`ocpp_adapters.asyncio_server.serve`.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    registry = Registry(admit, config, limits)
+    tcp = await anyio.create_tcp_listener(local_host=host, local_port=port)
+    bound = tcp.extra(SocketAttribute.local_port)
+    listener = tcp if ssl_context is None else TLSListener(tcp, ssl_context, standard_compatible=False)
+
+    async def handle(stream: ByteStream) -> None:
+        connection = ServerStream(stream, registry)
+        if not registry.enter(connection):
+            await anyio.aclose_forcefully(stream)
+            return
+        try:
+            await connection.run()
+        finally:
+            registry.leave(connection)
+
+    async with listener:
+        task_status.started(bound)
+        await listener.serve(handle)
