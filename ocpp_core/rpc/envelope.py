@@ -19,7 +19,10 @@ ECHO_LIMIT = 255
 """Characters of an over-long message id up to which a CALLERROR still carries it."""
 _SALVAGE_LIMIT = 2048
 """Characters at the start of a frame in which a header is looked for: an id in escapes fits."""
-_SALVAGE = re.compile(r'[ \t\r\n]*\[[ \t\r\n]*(\d{1,9})(?:[ \t\r\n]*,[ \t\r\n]*("(?:[^"\\]|\\.)*"))?').match
+_SALVAGE = re.compile(
+    r"[ \t\r\n]*\[[ \t\r\n]*(\d{1,9})"  # the message type
+    r'(?:[ \t\r\n]*,[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*"))?'  # the message id, escapes and all
+).match
 
 _LENGTHS = {MessageType.CALL: 4, MessageType.CALLRESULT: 3, MessageType.SEND: 4}
 _KNOWN = {
