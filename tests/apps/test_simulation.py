@@ -109,13 +109,12 @@ def test_a_thin_cable_limits_the_car() -> None:
     assert evse.power == 1000
 
 
-def test_a_new_car_draws_the_default_again() -> None:
+def test_what_cars_draw_is_set_for_the_evse() -> None:
     evse = Hardware(Layout(), NoMemory(), 0.0).evse(1)
-    evse.plug_in(1, None, 0.0)
     evse.set_power(100, 3, 0.0)
-    evse.plug_out(1.0)
-    evse.plug_in(1, None, 2.0)
-    assert (evse.watts, evse.phases) == (7360, 1)
+    evse.plug_in(1, None, 0.0)
+    evse.switch(True, 0.0)
+    assert evse.power == 100
 
 
 def test_losing_power_opens_the_contactor_and_leaves_the_car() -> None:
@@ -152,7 +151,8 @@ def test_readings_agree_with_each_other() -> None:
 def test_a_forced_reading_replaces_or_joins_the_meters_own() -> None:
     hardware = Hardware(Layout(), NoMemory(), 0.0)
     forced = [Quantity(80, "SoC", "Percent"), Quantity(228, "Voltage", "V", phase="L1-N")]
-    hardware.evse(1).forced = {(it.measurand, it.phase, it.location): it for it in forced}
+    for quantity in forced:
+        hardware.evse(1).force(quantity)
     readings = hardware.read(1, 0.0)
     assert all(it in readings for it in forced)
     assert len(readings) == 5

@@ -4,7 +4,7 @@ Those whose behaviour the station does not have yet are listed too: they answer 
 """
 
 from .grammar import Member, Verb
-from .kinds import ANY, FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, whole
+from .kinds import FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, whole
 
 _EVSE = Member("evse", whole(1), required=True)
 _CONNECTOR = Member("connector", whole(1))
@@ -22,7 +22,7 @@ _VARIABLE = (
     _text("key"),
     _text("instance", here=False),
     Member("evse", whole(1), here=False),
-    _CONNECTOR,
+    Member("connector", whole(1), here=False),
     Member("attribute", choice("Actual", "Target", "MinSet", "MaxSet"), here=False),
 )
 _FAULT = (Member("evse", whole(0)), Member("connector", whole(1)))
@@ -57,7 +57,7 @@ STATION_COMMANDS: tuple[Verb, ...] = (
             _text("unit"),
             _text("phase"),
             _text("location"),
-            _text("signed"),
+            _text("signed", here=False),
         ),
     ),
     Verb("park", (_EVSE,), here=False),
@@ -108,7 +108,7 @@ STATION_COMMANDS: tuple[Verb, ...] = (
         (Member("utc", MOMENT.nullable()), Member("drift_ppm", number(-500_000, 500_000))),
     ),
     Verb("get_variable", _VARIABLE),
-    Verb("set_variable", (*_VARIABLE, Member("value", ANY, required=True))),
+    Verb("set_variable", (*_VARIABLE, _text("value", required=True))),
     Verb(
         "composite_schedule",
         (

@@ -52,5 +52,4 @@ TEXT = Kind("text", lambda value: isinstance(value, str) and 0 < len(value) <= M
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 LIST = Kind("a list", lambda value: isinstance(value, list))
-ANY = Kind("any value", lambda _: True)
 MOMENT = Kind('a time with zone, as "2030-01-31T12:00:00Z"', _is_moment)

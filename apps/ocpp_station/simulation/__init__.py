@@ -1,6 +1,6 @@
 """The hardware of an emulated station: pure state, driven by method calls that say what time it is."""
 
-from .evse import SimulatedEvse
+from .evse import Side, SimulatedEvse
 from .hardware import Hardware, HardwareError
 from .memory import MeterMemory, NoMemory, StoreMemory
 from .meter import EnergyRegister, RegisterState
@@ -12,6 +12,7 @@ __all__ = [
     "MeterMemory",
     "NoMemory",
     "RegisterState",
+    "Side",
     "SimulatedEvse",
     "StoreMemory",
 ]

@@ -1,15 +1,19 @@
 """One simulated EVSE: contactor, cable, car and meter."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ocpp_core.domain.metering import Quantity
 
 from .meter import EnergyRegister
 
 CAR_WATTS = 7360.0
-"""What a newly plugged car draws, on one phase, until told otherwise."""
+"""What a car draws, on one phase, until told otherwise."""
 VOLTS = 230.0
 """Between a phase and neutral."""
+
+Side = Literal["EV", "EVSE"]
+"""Who pauses the charging."""
 
 ReadingKey = tuple[str, str | None, str | None]
 """Measurand, phase and location: two readings that agree in these are readings of the same thing."""
@@ -32,7 +36,7 @@ class SimulatedEvse:
     phases: int = 1
     contactor_closed: bool = False
     locked: set[int] = field(default_factory=set)
-    suspended_by: set[str] = field(default_factory=set)
+    suspended_by: set[Side] = field(default_factory=set)
     forced: dict[ReadingKey, Quantity] = field(default_factory=dict)
 
     @property
@@ -45,9 +49,8 @@ class SimulatedEvse:
         return min(self.watts, self.cable_amps * VOLTS * self.phases)
 
     def plug_in(self, connector: int, cable_amps: float | None, now: float) -> None:
-        """Connect a new car, which draws the default power on one phase."""
+        """Connect a car by a cable."""
         self.plugged, self.cable_amps = connector, cable_amps
-        self.watts, self.phases = CAR_WATTS, 1
         self._reflow(now)
 
     def plug_out(self, now: float) -> None:
@@ -57,16 +60,16 @@ class SimulatedEvse:
         self._reflow(now)
 
     def set_power(self, watts: float, phases: int, now: float) -> None:
-        """What the car draws from now on, if it may."""
+        """What cars draw here from now on, if they may."""
         self.watts, self.phases = watts, phases
         self._reflow(now)
 
-    def suspend(self, by: str, now: float) -> None:
+    def suspend(self, by: Side, now: float) -> None:
         """One side (``EV`` or ``EVSE``) stops the flow."""
         self.suspended_by.add(by)
         self._reflow(now)
 
-    def resume(self, by: str, now: float) -> None:
+    def resume(self, by: Side, now: float) -> None:
         """One side no longer stops the flow."""
         self.suspended_by.discard(by)
         self._reflow(now)
@@ -75,6 +78,10 @@ class SimulatedEvse:
         """Close or open the contactor."""
         self.contactor_closed = closed
         self._reflow(now)
+
+    def force(self, quantity: Quantity) -> None:
+        """Let a reading be this from now on."""
+        self.forced[reading_key(quantity)] = quantity
 
     def lose_power(self, now: float) -> None:
         """The grid fails: the contactor falls open, the locks let go, the EVSE forgets that it paused."""

@@ -1,6 +1,7 @@
 """The station's hardware: its EVSEs, a memory for their meters, and what cannot physically be."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from ocpp_core.domain.layout import ConnectorRef, Layout
 from ocpp_core.domain.metering import Quantity
@@ -66,3 +67,18 @@ class Hardware:
         """The grid fails; cars and cables stay where they are."""
         for evse in self.evses.values():
             evse.lose_power(now)
+
+    def state(self, now: float) -> list[dict[str, Any]]:
+        """Every EVSE as it physically is, as JSON-able values."""
+        return [
+            {
+                "evse": it.evse,
+                "plugged": it.plugged,
+                "contactor_closed": it.contactor_closed,
+                "locked": sorted(it.locked),
+                "suspended_by": sorted(it.suspended_by),
+                "watts": it.power,
+                "register_wh": it.register.read(now).wh,
+            }
+            for it in self.evses.values()
+        ]

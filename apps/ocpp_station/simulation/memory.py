@@ -34,7 +34,7 @@ class MeterMemory(Protocol):
 class NoMemory:
     """Registers that start at 0 Wh with every process: for a station without a store."""
 
-    def load(self, evse: int) -> RegisterState:  # noqa: ARG002  # every register is new
+    def load(self, evse: int) -> RegisterState:
         """A new register."""
         return RegisterState()
 

@@ -1,0 +1,157 @@
+"""What each verb of the control contract does to an emulator."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from ocpp_core import LocalProtocolError
+from ocpp_core.domain.metering import ENERGY_REGISTER, Quantity
+from ocpp_core.domain.time import to_utc_ms
+from ocpp_core.domain.tokens import IdToken
+
+from . import variables
+from .clockwork import WallClock
+from .control import Call, CommandError
+from .emulator import Emulator
+from .network import Network
+from .simulation import HardwareError, Side
+
+
+class Power(Protocol):
+    """The switches of the emulator's process."""
+
+    async def cycle(self, off_seconds: float) -> None:
+        """Take the station's power away, and give it back."""
+        ...
+
+    async def quit(self) -> None:
+        """Stop in good order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The members of the answer, and what happens once it is given."""
+
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    then: Callable[[], Awaitable[None]] | None = None
+
+
+class Verbs:
+    """Performs commands: what changes the station at once, what changes the world around it after the answer.
+
+    One method per verb, whose parameters are the verb's members.
+    """
+
+    def __init__(self, emulator: Emulator, network: Network, wall_clock: WallClock, power: Power) -> None:
+        self._emulator = emulator
+        self._network = network
+        self._wall_clock = wall_clock
+        self._power = power
+
+    def perform(self, call: Call) -> Outcome:
+        """Perform a command. Raises :class:`CommandError` if it cannot be; then nothing has changed."""
+        try:
+            return _VERBS[call.verb](self, **call.arguments) or Outcome()
+        except (HardwareError, LocalProtocolError, CommandError) as error:
+            raise CommandError(str(error), call.id) from None
+
+    # cars and drivers
+
+    def _plug_in(self, evse: int, connector: int = 1, cable_amps: float | None = None) -> None:
+        self._emulator.plug_in(evse, connector, cable_amps)
+
+    def _plug_out(self, evse: int, connector: int | None = None) -> None:
+        self._emulator.plug_out(evse, connector)
+
+    def _present_token(self, token: str, type: str = "ISO14443", evse: int | None = None) -> None:  # noqa: A002  # the contract's word
+        self._emulator.present_token(IdToken(token, type), evse)
+
+    def _suspend(self, evse: int, by: Side) -> None:
+        self._emulator.suspend(evse, by)
+
+    def _resume(self, evse: int, by: Side) -> None:
+        self._emulator.resume(evse, by)
+
+    def _set_power(self, evse: int, watts: float, phases: int | None = None) -> None:
+        place = self._emulator.hardware.evse(evse)
+        place.set_power(watts, phases or place.phases, self._emulator.clock())
+
+    # meters
+
+    def _set_meter(self, evse: int, wh: float) -> None:
+        self._emulator.hardware.evse(evse).register.set_wh(wh, self._emulator.clock())
+
+    def _set_measurand(self, evse: int, measurand: str, value: float, **about: str) -> None:
+        place = self._emulator.hardware.evse(evse)
+        if measurand == ENERGY_REGISTER:
+            raise CommandError(f"{ENERGY_REGISTER} is the meter's register; use set_meter")
+        place.force(Quantity(float(value), measurand, **({"unit": ""} | about)))
+
+    # link, network, power
+
+    def _connect(self) -> None:
+        self._emulator.powered.connect(self._emulator.clock())
+
+    def _disconnect(self) -> None:
+        self._emulator.powered.disconnect(self._emulator.clock())
+
+    def _cut(self, half_open: bool = False) -> Outcome:
+        return Outcome(then=lambda: self._network.cut(half_open=half_open))
+
+    def _mend(self, half_open: bool = False) -> Outcome:
+        del half_open  # whichever way it was cut, it is whole again
+        return Outcome(then=self._network.mend)
+
+    def _power_cycle(self, off_seconds: float = 0) -> Outcome:
+        _ = self._emulator.powered
+        return Outcome(then=lambda: self._power.cycle(off_seconds))
+
+    def _quit(self) -> Outcome:
+        return Outcome(then=self._power.quit)
+
+    # clock, settings, state
+
+    def _set_clock(self, **given: Any) -> None:
+        if not given:
+            raise CommandError("set_clock takes utc, drift_ppm, or both")
+        if "drift_ppm" in given:
+            self._wall_clock.drift_ppm = given["drift_ppm"]
+        if "utc" in given:
+            utc = given["utc"]
+            self._wall_clock.set(None if utc is None else to_utc_ms(datetime.fromisoformat(utc)))
+        if self._emulator.station is not None:
+            self._emulator.station.set_utc(self._wall_clock.utc_ms, self._emulator.clock())
+
+    def _get_variable(self, **name: str) -> Outcome:
+        return Outcome({"value": variables.get(self._emulator.config, variables.find(name))})
+
+    def _set_variable(self, value: str, **name: str) -> Outcome:
+        self._emulator.config = variables.put(self._emulator.config, variables.find(name), value)
+        return Outcome({"status": "RebootRequired"})
+
+    def _state(self) -> Outcome:
+        return Outcome({**self._emulator.state(), "network": self._network.description})
+
+
+_VERBS: Mapping[str, Callable[..., Outcome | None]] = {
+    "plug_in": Verbs._plug_in,
+    "plug_out": Verbs._plug_out,
+    "present_token": Verbs._present_token,
+    "suspend": Verbs._suspend,
+    "resume": Verbs._resume,
+    "set_power": Verbs._set_power,
+    "set_meter": Verbs._set_meter,
+    "set_measurand": Verbs._set_measurand,
+    "connect": Verbs._connect,
+    "disconnect": Verbs._disconnect,
+    "cut": Verbs._cut,
+    "mend": Verbs._mend,
+    "power_cycle": Verbs._power_cycle,
+    "set_clock": Verbs._set_clock,
+    "get_variable": Verbs._get_variable,
+    "set_variable": Verbs._set_variable,
+    "state": Verbs._state,
+    "quit": Verbs._quit,
+}
