@@ -45,6 +45,6 @@ class Timers(Generic[Name]):
     def __contains__(self, name: Name) -> bool:
         return name in self._deadlines
 
-    def clear(self) -> None:
-        """Forget every deadline."""
-        self._deadlines.clear()
+    def items(self) -> list[tuple[Name, float]]:
+        """Every name and its deadline, earliest first."""
+        return sorted(self._deadlines.items(), key=lambda item: item[1])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 from .time import Stamp
 
@@ -27,7 +28,8 @@ class Quantity:
     """One value as the meter gives it: finite, in ``unit`` (``Wh``, ``W``, ``A``, ``V``, ``Percent`` …).
 
     ``measurand``, ``phase`` and ``location`` use the standard's names, the same in all versions
-    (``Current.Import``, ``L1-N``, ``Outlet``); None means the standard's default or none.
+    (``Current.Import``, ``L1-N``, ``Outlet``); None means the standard's default or none. Raises ValueError
+    for a value that is not finite.
     """
 
     value: float
@@ -35,7 +37,10 @@ class Quantity:
     unit: str = "Wh"
     phase: str | None = None
     location: str | None = None
-    signed: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.value):
+            raise ValueError(f"{self.measurand}: {self.value} is no reading")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..errors import ConfigurationError
+
 
 class ConnectorStatus(StrEnum):
     """The five states of a connector in 2.x (ConnectorStatusEnumType)."""
@@ -36,9 +38,21 @@ class BootReason(StrEnum):
     WATCHDOG = "Watchdog"
 
 
+_LIMITS = (
+    (("model", "iccid", "imsi"), 20),
+    (("serial_number", "meter_type", "meter_serial_number"), 25),
+    (("vendor", "firmware_version"), 50),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StationInfo:
-    """Who the station is, as a BootNotification tells it. 1.6 limits: model and vendor 20 characters."""
+    """Who the station is, as a BootNotification tells it.
+
+    Raises :class:`~ocpp_core.errors.ConfigurationError` for a text longer than a BootNotification can carry:
+    20 characters for the model, the ICCID and the IMSI, 25 for serial numbers and the meter's type, 50 for
+    the rest (1.6 cuts the vendor at 20).
+    """
 
     model: str
     vendor: str
@@ -48,3 +62,9 @@ class StationInfo:
     imsi: str | None = None
     meter_type: str | None = None
     meter_serial_number: str | None = None
+
+    def __post_init__(self) -> None:
+        for names, limit in _LIMITS:
+            for name in names:
+                if len(getattr(self, name) or "") > limit:
+                    raise ConfigurationError(f"{name}: at most {limit} characters")

@@ -83,7 +83,8 @@ class TransactionFact:
     ``energised`` is true on exactly one fact of a transaction that ever had a car and an accepted token
     together: the first at which both were there. 1.6's transaction begins with that fact, whatever the
     station's TxStartPoint says, and ``driver`` (the token of the transaction, if known) goes with it.
-    ``id_token`` is set only on the fact at which a token was presented (E01.FR.16: once per transaction).
+    ``id_token`` is set only on the facts at which a token began or ended the authorization (E03.FR.01,
+    E07.FR.02), ``tells_evse`` only on the first fact with the cable connected (E01.FR.16).
     """
 
     transaction: str
@@ -96,6 +97,7 @@ class TransactionFact:
     meter_wh: float
     charging_state: ChargingState | None = None
     energised: bool = False
+    tells_evse: bool = False
     driver: IdToken | None = None
     id_token: IdToken | None = None
     remote_start_id: int | None = None
@@ -104,12 +106,26 @@ class TransactionFact:
     samples: tuple[Sample, ...] = ()
 
     @property
-    def droppable(self) -> bool:
-        """Whether a full store may thin this fact out: a periodic or clock-aligned Updated (E04.FR.07)."""
+    def carries_nothing_else(self) -> bool:
+        """Whether this Updated tells nothing that must be told once: only such a fact may be thinned out."""
         return (
             self.phase is Phase.UPDATED
-            and self.trigger in (TriggerReason.METER_VALUE_PERIODIC, TriggerReason.METER_VALUE_CLOCK)
+            and not self.energised
+            and not self.tells_evse
             and self.id_token is None
             and self.remote_start_id is None
             and self.reservation_id is None
         )
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the fact is a periodic or clock-aligned reading and no more (E04.FR.07)."""
+        return self.carries_nothing_else and self.trigger in (
+            TriggerReason.METER_VALUE_PERIODIC,
+            TriggerReason.METER_VALUE_CLOCK,
+        )
+
+    @property
+    def is_state_change(self) -> bool:
+        """Whether the fact is a change of the charging state and no more."""
+        return self.carries_nothing_else and self.trigger is TriggerReason.CHARGING_STATE_CHANGED

@@ -1,7 +1,7 @@
 """What a station asks its adapter to do, in the order in which it must be done.
 
-``Do…`` commands the hardware and is answered by an input; ``OpenLink``/``CloseLink``/``SendFrame`` are for the
-network; the rest tells what happened and needs no answer.
+``Do…`` commands the hardware and is answered by an input; ``OpenLink``, ``CloseLink`` and ``SendFrame`` are
+for the network; the rest tells what happened and needs no answer.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..domain.layout import ConnectorRef
 from ..domain.status import ConnectorStatus, RegistrationStatus
 from ..domain.transactions import ChargingState, Phase, StopReason, TriggerReason
-from ..rpc.actions import SendFrame
+from ..rpc.actions import SendFrame as SendFrame
 from ..store import Commit
 from ..versions import OcppVersion
 

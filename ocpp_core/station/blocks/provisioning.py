@@ -1,0 +1,163 @@
+"""Registration with the CSMS, and the heartbeat (2.x B01-B03, G02; 1.6 §4.2, §4.6)."""
+
+from ...domain.status import BootReason, RegistrationStatus
+from ...messages import Response
+from ..actions import NoticeKind, RegistrationChanged
+from ..context import Accepted, Context, Deadline, Failure, Intent, Work
+from ..dialects.base import StationDialect
+from ..tables import BootRow, Table
+from .connectivity import Connectivity
+
+_BOOT = (Deadline.BOOT, 0)
+_HEARTBEAT = (Deadline.HEARTBEAT, 0)
+
+
+class Provisioning:
+    """Whether the CSMS takes the station, and when it hears from it next."""
+
+    __slots__ = (
+        "_boot_due",
+        "_boots",
+        "_connectivity",
+        "_context",
+        "_heartbeat_due",
+        "_heartbeat_triggered",
+        "_interval",
+        "_reason",
+        "_version",
+        "status",
+    )
+
+    def __init__(self, context: Context, connectivity: Connectivity, boots: Table[BootRow]) -> None:
+        self._context = context
+        self._connectivity = connectivity
+        self._boots = boots
+        self._boot_due = True
+        self._heartbeat_due = False
+        self._heartbeat_triggered = False
+        self._interval = context.config.heartbeat_interval
+        self._reason = context.config.boot_reason
+        self._version: str | None = None
+        self.status: RegistrationStatus | None = None
+        """What the CSMS last said; it belongs to the identity and outlives the link (pitfall of B01)."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the station may send what it likes now."""
+        return self._connectivity.online and self.status is RegistrationStatus.ACCEPTED
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """Seconds between heartbeats."""
+        return self._interval
+
+    @heartbeat_interval.setter
+    def heartbeat_interval(self, seconds: float) -> None:
+        self._interval = seconds
+
+    def link_opened(self, version: str, now: float) -> None:
+        """A reconnect needs no new boot while the station is accepted under the same version."""
+        if self._version != version:
+            self._version = version
+            self.status = None
+            self._boot_due = True
+        elif self.status is RegistrationStatus.ACCEPTED:
+            self._arm_heartbeat(now)
+        elif _BOOT not in self._context.timers:
+            self._boot_due = True
+
+    def link_lost(self) -> None:
+        """Heartbeats need a link."""
+        self._heartbeat_due = self._heartbeat_triggered = False
+        self._context.timers.cancel(_HEARTBEAT)
+
+    def trigger_boot(self) -> None:
+        """The CSMS asked for a BootNotification now (B02.FR.04)."""
+        self._boot_due = True
+        self._reason = BootReason.TRIGGERED
+
+    def trigger_heartbeat(self) -> None:
+        """The CSMS asked for a Heartbeat now."""
+        self._heartbeat_triggered = True
+
+    def next_triggered(self, dialect: StationDialect) -> Intent | None:
+        """A Heartbeat that the CSMS asked for."""
+        if not self._heartbeat_triggered:
+            return None
+        self._heartbeat_triggered = False
+        return Intent(Work.HEARTBEAT, dialect.heartbeat())
+
+    def next_boot(self, dialect: StationDialect) -> Intent | None:
+        """The BootNotification, when due."""
+        if not self._boot_due:
+            return None
+        self._boot_due = False
+        self._context.timers.cancel(_BOOT)
+        return Intent(Work.BOOT, dialect.boot(self._context.config.info, self._reason))
+
+    def next_heartbeat(self, dialect: StationDialect) -> Intent | None:
+        """The Heartbeat, when due."""
+        if not self._heartbeat_due:
+            return None
+        self._heartbeat_due = False
+        return Intent(Work.HEARTBEAT, dialect.heartbeat())
+
+    def handle(self, deadline: Deadline) -> None:
+        """A deadline of this block passed."""
+        if deadline is Deadline.BOOT:
+            self._boot_due = True
+        else:
+            self._heartbeat_due = True
+
+    def boot_answered(self, response: Response, dialect: StationDialect, now: float) -> None:
+        """The CSMS said whether it takes the station."""
+        answer = dialect.boot_answer(response)
+        was_accepted = self.status is RegistrationStatus.ACCEPTED
+        self.status = answer.status
+        self._context.out.do(RegistrationChanged(answer.status))
+        self.learn_utc(answer.utc_ms, now)
+        if answer.status is RegistrationStatus.ACCEPTED:
+            if answer.interval > 0:
+                self._interval = float(answer.interval)
+            self._arm_heartbeat(now)
+            if not was_accepted:
+                self._context.events.append(Accepted())
+        else:
+            self._heartbeat_due = False
+            self._context.timers.cancel(_HEARTBEAT)
+            self._retry_boot(float(answer.interval), now)
+
+    def boot_failed(self, failure: Failure, now: float) -> None:
+        """No usable answer to the BootNotification; a lost link boots anew when it is back."""
+        if failure is Failure.DISCONNECTED:
+            self._boot_due = True
+        else:
+            self._retry_boot(0, now)
+
+    def heartbeat_answered(self, response: Response, dialect: StationDialect, now: float) -> None:
+        """The CSMS told the time (G02)."""
+        self.learn_utc(dialect.heartbeat_answer(response), now)
+        self._arm_heartbeat(now)
+
+    def heartbeat_failed(self, now: float) -> None:
+        """Try again after the interval."""
+        self._arm_heartbeat(now)
+
+    def learn_utc(self, utc_ms: int | None, now: float) -> None:
+        """Set the wall clock; the first time in a boot this dates all of the boot's earlier records."""
+        clock = self._context.clock
+        was = clock.utc_ms(now)
+        if clock.set_utc(utc_ms, now):
+            self._boots.put(str(clock.boot), BootRow(clock.current.started, clock.current.anchor))
+        if was is None and utc_ms is not None:
+            self._context.notice(NoticeKind.CLOCK_SET, f"UTC is {utc_ms} ms since 1970")
+
+    def _retry_boot(self, interval: float, now: float) -> None:
+        if self.status is RegistrationStatus.ACCEPTED:
+            return  # a triggered boot went wrong; nothing was lost
+        wait = interval if interval > 0 else self._context.config.boot_retry_interval
+        self._context.timers.set(_BOOT, now + wait)
+
+    def _arm_heartbeat(self, now: float) -> None:
+        if self._interval > 0:
+            self._context.timers.set(_HEARTBEAT, now + self._interval)

@@ -1,0 +1,394 @@
+"""The charging station: routes what comes in to the blocks, and what they want out, in order.
+
+One input is handled whole before it returns: the block it belongs to acts, domain events travel to the blocks
+above, statuses are derived anew, and the next call is made if none is in flight. Nothing waits.
+"""
+
+from typing import Any, Literal
+
+from ..clock import Boot, Clock
+from ..domain.metering import Quantity, Sample
+from ..domain.status import RegistrationStatus
+from ..domain.tokens import IdToken
+from ..entropy import Entropy
+from ..errors import LocalProtocolError
+from ..messages import Response
+from ..rpc import (
+    CallFailed,
+    CallReceived,
+    CallSucceeded,
+    ErrorCode,
+    FailureReason,
+    RpcAction,
+    RpcConfig,
+    RpcNotice,
+    RpcSession,
+    SendFrame,
+)
+from ..store import Snapshot, Tables
+from ..versions import OcppVersion, Role
+from .actions import Notice, NoticeKind, StationAction
+from .blocks.authorization import Authorization
+from .blocks.availability import Availability
+from .blocks.connectivity import Connectivity, LinkFailure
+from .blocks.delivery import Delivery
+from .blocks.provisioning import Provisioning
+from .blocks.recording import Recording
+from .blocks.remote import Remote
+from .blocks.transactions import Transactions
+from .config import StationConfig
+from .context import Accepted, Context, Deadline, DomainEvent, Failure, Intent, Work
+from .dialects import dialect_for
+from .dialects.base import StationDialect, Verdict
+from .evse import Evse
+from .output import Output
+from .state import state_of
+from .tables import BootRow, CachedToken, OutboxRow, Table, TransactionRow, WireRow
+
+_FAILURES = {
+    FailureReason.TIMEOUT: Failure.TIMEOUT,
+    FailureReason.DISCONNECTED: Failure.DISCONNECTED,
+}
+
+
+class Station:
+    """A charging station as a pure machine.
+
+    ``now`` is monotonic seconds, never less than in the call before. ``snapshot`` is what the store kept of
+    an earlier life. After every input, take :meth:`actions` until there are none. Raises
+    :class:`~ocpp_core.errors.StoreError` if the snapshot is not a station's.
+    """
+
+    def __init__(
+        self, config: StationConfig, entropy: Entropy, now: float, snapshot: Snapshot | None = None
+    ) -> None:
+        self.config = config
+        self._tables = Tables(snapshot)
+        boots = Table(self._tables, "boots", BootRow)
+        outbox = Table(self._tables, "outbox", OutboxRow)
+        self._context = context = Context(
+            config=config,
+            clock=_start_clock(boots, outbox, now),
+            entropy=entropy,
+            out=Output(self._tables),
+            evses={number: Evse(number) for number in config.layout.evses},
+        )
+        self._connectivity = Connectivity(context)
+        self._delivery = Delivery(context, outbox, Table(self._tables, "wires", WireRow))
+        self._provisioning = Provisioning(context, self._connectivity, boots)
+        self._availability = Availability(context, self._delivery, now)
+        recording = Recording(
+            context,
+            self._connectivity,
+            self._delivery,
+            Table(self._tables, "transactions", TransactionRow),
+            Table(self._tables, "samples", Sample),
+        )
+        self._transactions = Transactions(context, recording, now)
+        self._authorization = Authorization(
+            context, self._provisioning, self._transactions, Table(self._tables, "tokens", CachedToken)
+        )
+        self._remote = Remote(
+            context,
+            self._provisioning,
+            self._availability,
+            self._delivery,
+            self._transactions,
+            self._authorization,
+        )
+        self._dialect: StationDialect | None = None
+        self._rpc: RpcSession | None = None
+        self._in_flight: Intent | None = None
+        if config.autoconnect:
+            self._connectivity.connect(self._offer, now)
+        self._settle(now)
+
+    # ------------------------------------------------------------------ the machine's verbs
+
+    def actions(self) -> list[StationAction]:
+        """Everything to do, in order, handed over once: a commit first if rows changed."""
+        return self._context.out.drain()
+
+    def next_timer(self) -> float | None:
+        """When :meth:`handle_timer` must be called; None: no need."""
+        deadlines = (self._context.timers.next(), self._rpc.next_timer() if self._rpc else None)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Deadlines passed; calling early is harmless."""
+        if self._rpc is not None:
+            self._rpc.handle_timer(now)
+            self._take_rpc(self._rpc.actions(), now)
+        for deadline, number in self._context.timers.due(now):
+            self._handle_deadline(deadline, number, now)
+        self._settle(now)
+
+    def snapshot(self) -> dict[str, dict[str, str]]:
+        """All durable rows, as the commits handed out so far hold them."""
+        return self._tables.snapshot()
+
+    def state(self, now: float) -> dict[str, Any]:
+        """Everything there is to know, as JSON-able values."""
+        return state_of(
+            self._context, self._connectivity, self._provisioning, self._delivery, self._availability, now
+        )
+
+    # ------------------------------------------------------------------ the store
+
+    def store_failed(self, reason: str, now: float) -> None:
+        """The last commit is not durable, and nothing handed out after it was carried out (rule 3).
+
+        Its rows are committed again after ``store_retry_interval``; until then transactions are refused and
+        whatever presumes those rows is withheld.
+        """
+        self._context.out.failed()
+        self._context.notice(NoticeKind.STORE_FAILED, reason)
+        self._context.timers.set((Deadline.STORE_RETRY, 0), now + self.config.store_retry_interval)
+
+    # ------------------------------------------------------------------ the link
+
+    def connect(self, now: float) -> None:
+        """Want the link to the CSMS, at once."""
+        self._connectivity.connect(self._offer, now)
+
+    def disconnect(self, now: float) -> None:
+        """Close the link and stay away until :meth:`connect`."""
+        self._connectivity.disconnect()
+
+    def link_opened(self, subprotocol: str, now: float) -> None:
+        """The WebSocket is open. Raises :class:`LocalProtocolError` if none was asked for."""
+        version = self._connectivity.opened(subprotocol)
+        if version is None:
+            return
+        self._dialect = dialect_for(version)
+        config = RpcConfig(message_timeout=self.config.message_timeout, queue_limit=0)
+        self._rpc = RpcSession(version, Role.STATION, self._context.entropy, config)
+        lost_at = self._connectivity.lost_at
+        if lost_at is not None and now - lost_at > self.config.offline_threshold:
+            self._availability.forget()
+        self._availability.link_opened()
+        self._delivery.link_changed()
+        self._provisioning.link_opened(version, now)
+        self._settle(now)
+
+    def link_failed(self, reason: LinkFailure, detail: str, now: float) -> None:
+        """The WebSocket could not be opened. Raises :class:`LocalProtocolError` if none was asked for."""
+        self._connectivity.failed(reason, detail, now)
+
+    def link_closed(self, code: int, reason: str, now: float) -> None:
+        """The WebSocket is gone, whoever closed it. Raises :class:`LocalProtocolError` if there was none."""
+        self._connectivity.closed(code, reason, now)
+        self._context.out.drop_frames()
+        rpc, self._rpc = self._rpc, None
+        if rpc is not None:
+            rpc.link_lost(now)
+            self._take_rpc(rpc.actions(), now)
+        self._dialect = None
+        self._provisioning.link_lost()
+        self._remote.link_lost()
+        self._delivery.link_changed()
+        self._authorization.decide_offline(now)
+        self._settle(now)
+
+    def receive_frame(self, text: str, now: float) -> None:
+        """A text message from the CSMS; never raises, whatever the text. Without a link it is ignored."""
+        if self._rpc is None:
+            self._context.notice(NoticeKind.PEER, "a frame came without a link")
+            return
+        self._rpc.receive_frame(text, now)
+        self._take_rpc(self._rpc.actions(), now)
+        self._settle(now)
+
+    # ------------------------------------------------------------------ the hardware
+
+    def meter(self, evse: int, quantities: tuple[Quantity, ...], now: float) -> None:
+        """The meter's latest values. Push them before any input that changes the flow of energy."""
+        target = self._context.evse(evse)
+        target.take_reading(quantities)
+        self._transactions.recover(target, now)
+        self._settle(now)
+
+    def plug_in(self, evse: int, connector: int, now: float) -> None:
+        """A cable connects a car. Raises :class:`LocalProtocolError` if it cannot be so."""
+        self._transactions.plug_in(self._context.evse(evse), connector, now)
+        self._settle(now)
+
+    def plug_out(self, evse: int, connector: int, now: float) -> None:
+        """The car is gone. Raises :class:`LocalProtocolError` if none was there."""
+        target = self._context.evse(evse)
+        if target.plugged != connector:
+            raise LocalProtocolError(f"EVSE {evse} has no car at connector {connector}")
+        self._transactions.plug_out(target, now)
+        self._settle(now)
+
+    def present_token(self, token: IdToken, evse: int | None, now: float) -> None:
+        """A driver identifies, at one EVSE or at the station. Raises :class:`LocalProtocolError`."""
+        self._authorization.present(token, evse, now)
+        self._settle(now)
+
+    def suspend(self, evse: int, by: Literal["EV", "EVSE"], now: float) -> None:
+        """Charging pauses. Raises :class:`LocalProtocolError` without a car."""
+        self._transactions.suspend(self._context.evse(evse), by, now)
+        self._settle(now)
+
+    def resume(self, evse: int, by: Literal["EV", "EVSE"], now: float) -> None:
+        """Charging goes on. Raises :class:`LocalProtocolError` if it had not paused."""
+        self._transactions.resume(self._context.evse(evse), by, now)
+        self._settle(now)
+
+    def power_switched(self, evse: int, on: bool, now: float) -> None:
+        """The contactor closed or opened: the answer to ``DoPower``, or of its own accord."""
+        self._transactions.power_switched(self._context.evse(evse), on, now)
+        self._settle(now)
+
+    def set_utc(self, utc_ms: int | None, now: float) -> None:
+        """The wall clock as the station itself learned it (None: not known any longer)."""
+        self._provisioning.learn_utc(utc_ms, now)
+        self._settle(now)
+
+    # ------------------------------------------------------------------ inside
+
+    @property
+    def _offer(self) -> tuple[OcppVersion, ...]:
+        pinned = self._delivery.pinned
+        return self.config.versions if pinned is None else (pinned,)
+
+    def _handle_deadline(self, deadline: Deadline, number: int, now: float) -> None:
+        if deadline in (Deadline.DIAL, Deadline.REDIAL):
+            self._connectivity.handle(deadline, self._offer, now)
+        elif deadline in (Deadline.BOOT, Deadline.HEARTBEAT):
+            self._provisioning.handle(deadline)
+        elif deadline is Deadline.STORE_RETRY:
+            self._context.out.retry()
+        elif number:
+            self._transactions.handle(deadline, self._context.evse(number), now)
+        # STATUS_RETRY and FACT_RETRY: that they are over is all there is to them.
+
+    def _settle(self, now: float) -> None:
+        """Let what happened take its course: domain events, statuses, the next call."""
+        events = self._context.events
+        while events:
+            self._route(events.popleft(), now)
+        self._availability.refresh(now)
+        self._pump(now)
+
+    def _route(self, event: DomainEvent, now: float) -> None:
+        if isinstance(event, Accepted):
+            self._availability.forget()
+        else:
+            self._authorization.remember(event.token, event.info)
+            self._transactions.judged(event.transaction, event.info, now)
+
+    def _pump(self, now: float) -> None:
+        """Make the most urgent call if none is in flight (the order of classes; nothing is ever queued)."""
+        if self._rpc is None or self._dialect is None or self._in_flight is not None:
+            return
+        intent = self._next_intent(self._dialect, now)
+        if intent is None:
+            return
+        self._in_flight = intent
+        self._rpc.call(intent.request, now, call_id=intent.call_id)
+        for action in self._rpc.actions():
+            if isinstance(action, SendFrame):
+                self._context.out.do(action, durable=intent.durable)
+
+    def _next_intent(self, dialect: StationDialect, now: float) -> Intent | None:
+        intent = self._provisioning.next_boot(dialect)
+        if intent is None and self._provisioning.status is not RegistrationStatus.REJECTED:
+            intent = self._remote.next_triggered(dialect, now)
+        if intent is not None or not self._provisioning.accepted:
+            return intent
+        return (
+            self._authorization.next_call(dialect)
+            or self._availability.next_call(dialect, now)
+            or self._delivery.next_call(dialect)
+            or self._provisioning.next_heartbeat(dialect)
+        )
+
+    def _take_rpc(self, actions: list[RpcAction], now: float) -> None:
+        for action in actions:
+            if isinstance(action, SendFrame):
+                self._context.out.do(action)
+            elif isinstance(action, CallReceived):
+                self._command(action, now)
+            elif isinstance(action, CallSucceeded):
+                self._answered(action.response, now)
+            elif isinstance(action, CallFailed):
+                self._failed(action, now)
+            elif isinstance(action, RpcNotice):
+                self._context.out.do(Notice(NoticeKind.PEER, f"{action.kind}: {action.detail}"))
+
+    def _command(self, call: CallReceived, now: float) -> None:
+        """Answer a call of the CSMS, then do what it asked."""
+        rpc, dialect = self._rpc, self._dialect
+        if rpc is None or dialect is None:
+            return
+        command = dialect.command(self.config.layout, call.request)
+        accepted = False
+        if self._provisioning.status is RegistrationStatus.REJECTED:
+            if dialect.answers_while_rejected:
+                rpc.respond_error(call.call_id, ErrorCode.SECURITY_ERROR, "rejected by the CSMS", None, now)
+        elif command is None:
+            text = f"{call.action} is not supported"
+            rpc.respond_error(call.call_id, ErrorCode.NOT_SUPPORTED, text, None, now)
+        else:
+            verdict, transaction = self._remote.judge(command, dialect)
+            accepted = verdict is Verdict.ACCEPTED
+            rpc.respond(call.call_id, dialect.verdict(call.request, verdict, transaction), now)
+        self._take_rpc(rpc.actions(), now)
+        if command is not None and accepted:
+            self._remote.carry_out(command, now)
+
+    def _answered(self, response: Response, now: float) -> None:
+        intent, self._in_flight = self._in_flight, None
+        dialect = self._dialect
+        if intent is None or dialect is None:
+            return
+        if intent.work is Work.BOOT:
+            self._provisioning.boot_answered(response, dialect, now)
+        elif intent.work is Work.HEARTBEAT:
+            self._provisioning.heartbeat_answered(response, dialect, now)
+        elif intent.work is Work.AUTHORIZE:
+            self._authorization.answered(intent.key, response, dialect, now)
+        elif intent.work is Work.STATUS:
+            self._availability.answered(intent.key)
+        elif intent.work is Work.FACT:
+            self._delivery.answered(intent.key, response, dialect)
+
+    def _failed(self, failed: CallFailed, now: float) -> None:
+        intent, self._in_flight = self._in_flight, None
+        if intent is None:
+            return
+        failure = _FAILURES.get(failed.reason, Failure.REFUSED)
+        detail = f"{failed.code or failed.reason} {failed.description}".strip()
+        if failure is Failure.REFUSED:
+            self._context.notice(NoticeKind.PEER, f"{failed.action}: {detail}")
+        if intent.work is Work.BOOT:
+            self._provisioning.boot_failed(failure, now)
+        elif intent.work is Work.HEARTBEAT:
+            self._provisioning.heartbeat_failed(now)
+        elif intent.work is Work.AUTHORIZE:
+            self._authorization.failed(intent.key, failure, now)
+        elif intent.work is Work.STATUS:
+            self._availability.failed(failure, now)
+        elif intent.work is Work.FACT:
+            self._delivery.failed(intent.key, failure, detail, now)
+
+
+def _start_clock(boots: Table[BootRow], outbox: Table[OutboxRow], now: float) -> Clock:
+    """A new boot: number it, and keep of the earlier ones what still dates a waiting fact."""
+    earlier = {int(key): row for key, row in boots.items()}
+    number = max(earlier, default=0) + 1
+    last: dict[int, float] = {}
+    for _, waiting in outbox.items():
+        stamp = waiting.fact.at
+        last[stamp.boot] = max(stamp.mono, last.get(stamp.boot, stamp.mono))
+    known: dict[int, Boot] = {}
+    for boot, row in earlier.items():
+        if boot in last:
+            known[boot] = Boot(row.started, row.anchor, last[boot])
+        else:
+            boots.delete(str(boot))
+    clock = Clock(number, now, known)
+    boots.put(str(number), BootRow(now))
+    return clock

@@ -1,0 +1,141 @@
+"""The station's durable rows: one table per kind of record, each row a frozen dataclass as JSON text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..clock import Anchor
+from ..domain.metering import Sample
+from ..domain.time import Stamp
+from ..domain.tokens import IdToken, IdTokenInfo
+from ..domain.transactions import TransactionFact
+from ..errors import StoreError
+from ..store import Tables
+from ..versions import OcppVersion
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class BootRow:
+    """One boot of the station: ``anchor`` ties its monotonic clock to UTC, written once (key: boot number).
+
+    Without an anchor the boot never learned the time.
+    """
+
+    started: float
+    anchor: Anchor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """A transaction under way (key: its id).
+
+    ``meter_wh`` is the register at the last fact: what is billed if no reading can be had after power loss.
+    """
+
+    evse: int
+    connector: int
+    started: Stamp
+    begin: Sample
+    meter_wh: float
+    driver: IdToken | None = None
+    group: IdToken | None = None
+    energised: bool = False
+    told_evse: bool = False
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the first send of a fact fixed for every retry: its message id, seqNo and timestamp."""
+
+    message_id: str
+    seq_no: int
+    utc_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A fact that the CSMS has not acknowledged (key: its place in the order of recording)."""
+
+    fact: TransactionFact
+    sent: Sent | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WireRow:
+    """What the CSMS has been told of a transaction (key: the transaction's id).
+
+    It pins the transaction to ``version`` until its end is acknowledged. ``began`` says that the version's
+    own begin of the transaction was sent or given up; ``csms_id`` is 1.6's transactionId, -1 where the start
+    could never be delivered (1.6 errata 3.18). ``last_utc_ms`` keeps timestamps from going backwards.
+    """
+
+    version: OcppVersion
+    next_seq_no: int = 0
+    began: bool = False
+    csms_id: int | None = None
+    last_utc_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CachedToken:
+    """A token the CSMS has spoken of (key: the token's value in lower case; C10)."""
+
+    info: IdTokenInfo
+    used: int
+
+
+@cache
+def _adapter(row_type: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(row_type)
+
+
+class Table(Generic[Row]):
+    """One table with typed rows over the station's :class:`~ocpp_core.store.Tables`.
+
+    Raises :class:`~ocpp_core.errors.StoreError` where a stored row is not of this table's kind.
+    """
+
+    __slots__ = ("_name", "_row_type", "_tables")
+
+    def __init__(self, tables: Tables, name: str, row_type: type[Row]) -> None:
+        self._tables = tables
+        self._name = name
+        self._row_type = row_type
+
+    def put(self, key: str, row: Row) -> None:
+        """Write a row."""
+        text = _adapter(self._row_type).dump_json(row, exclude_defaults=True).decode()
+        self._tables.put(self._name, key, text)
+
+    def delete(self, key: str) -> None:
+        """Remove a row, if there."""
+        self._tables.delete(self._name, key)
+
+    def get(self, key: str) -> Row | None:
+        """The row under ``key``, or None."""
+        text = self._tables.get(self._name, key)
+        return None if text is None else self._read(key, text)
+
+    def items(self) -> Iterator[tuple[str, Row]]:
+        """Every key and row, ordered by key."""
+        for key, text in self._tables.rows(self._name):
+            yield key, self._read(key, text)
+
+    def _read(self, key: str, text: str) -> Row:
+        try:
+            row: Row = _adapter(self._row_type).validate_json(text)
+        except ValidationError as error:
+            raise StoreError(f"table {self._name}, row {key}: {error.errors()[0]['msg']}") from error
+        return row
+
+
+def order_key(number: int) -> str:
+    """A number as a key that sorts like the number."""
+    return f"{number:012d}"
