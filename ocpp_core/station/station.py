@@ -302,6 +302,8 @@ class Station:
             self._authorization.next_call(dialect)
             or self._availability.next_call(dialect, now)
             or self._delivery.next_call(dialect)
+            # Facts that this version says nothing of are settled now; they hold no status back.
+            or self._availability.next_call(dialect, now)
             or self._provisioning.next_heartbeat(dialect)
         )
 

@@ -107,7 +107,7 @@ class Table(Generic[Row]):
     def __init__(self, tables: Tables, name: str, row_type: type[Row]) -> None:
         self._tables = tables
         self._name = name
-        self._row_type = row_type
+        self._row_type: Any = row_type
 
     def put(self, key: str, row: Row) -> None:
         """Write a row."""
