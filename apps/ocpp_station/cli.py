@@ -1,0 +1,67 @@
+"""The command ``ocpp``: ``ocpp station`` emulates a charging station, ``ocpp replay`` repeats a recording."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ocpp_core import ConfigurationError, StoreError
+
+from .config import load_config, parse_versions
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status: 0, 1 for a failure, 2 for a command line that is wrong."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except (ConfigurationError, StoreError) as error:
+        print(f"ocpp: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ocpp", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_station(commands.add_parser("station", help="emulate a charging station"))
+    replay = commands.add_parser("replay", help="repeat a recording and show the first difference")
+    replay.add_argument("file", metavar="FILE", help="a recording (JSON lines)")
+    replay.set_defaults(run=_replay)
+    return parser
+
+
+def _add_station(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", required=True, help="of the central system; the identity is appended")
+    parser.add_argument("--id", required=True, help="the station's identity")
+    parser.add_argument("--version", help="to offer, in order: 1.6, 2.0.1, 2.1 (default: 2.1,2.0.1,1.6)")
+    parser.add_argument("--store", type=Path, help="file for durable state (default: none)")
+    parser.add_argument("--config", type=Path, help="the station's configuration, a JSON file")
+    parser.add_argument("--security", type=Path, help="certificate and key locations: not there yet")
+    parser.add_argument("--control", choices=["stdio"], help="take commands from standard input")
+    parser.add_argument("--quiet", action="store_true", help="write answers only, no events")
+    parser.set_defaults(run=_station)
+
+
+def _station(options: argparse.Namespace) -> int:
+    from .process import Launch, run  # only now: the other commands need none of this
+
+    if options.security is not None:
+        raise ConfigurationError("--security is not there yet: certificates and keys cannot be configured")
+    versions = None if options.version is None else parse_versions(options.version.split(","))
+    run(
+        Launch(
+            url=options.url,
+            identity=options.id,
+            config=load_config(options.config, versions),
+            store=options.store,
+            control=options.control is not None,
+            quiet=options.quiet,
+        )
+    )
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from ocpp_adapters import replay
+
+    return int(replay.main([options.file]))

@@ -1,0 +1,309 @@
+"""The verbs against the station core in virtual time: no process, no network, no waiting."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from ocpp_core import SeededEntropy
+from ocpp_core.domain.layout import Layout
+from ocpp_core.domain.status import StationInfo
+from ocpp_core.errors import StoreError
+from ocpp_core.station import Station, StationConfig
+from ocpp_core.store import Commit, MemoryStore
+from ocpp_station.clockwork import WallClock
+from ocpp_station.control import Call, CommandError
+from ocpp_station.emulator import Emulator
+from ocpp_station.network import Network
+from ocpp_station.simulation import Hardware, NoMemory, RegisterState
+from ocpp_station.verbs import Outcome, Verbs
+
+CONFIG = StationConfig(
+    info=StationInfo("M", "V"),
+    layout=Layout((1, 2)),
+    autoconnect=False,
+    offline_tx_for_unknown_id=True,
+    sample_interval=10.0,
+)
+
+
+class Rig:
+    """An emulator with its verbs, a store and a clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.store = MemoryStore()
+        self.events: list[dict[str, Any]] = []
+        self.cycled: list[float] = []
+        self.quits = 0
+        self.memory_fails = False
+        self.emulator = Emulator(
+            CONFIG, Hardware(CONFIG.layout, self, self.now), self._build, lambda: self.now, self.events.append
+        )
+        self.clock = WallClock(lambda: self.now)
+        self.verbs = Verbs(self.emulator, Network(), self.clock, self)
+        self.emulator.power_up(self.clock.utc_ms)
+        self.pump()
+
+    def _build(self, config: StationConfig, now: float) -> Station:
+        return Station(config, SeededEntropy(1), now, self.store.load())
+
+    def load(self, evse: int) -> RegisterState:
+        return NoMemory().load(evse)
+
+    def save(self, evse: int, state: RegisterState) -> None:
+        if self.memory_fails:
+            raise StoreError("disk full")
+
+    async def cycle(self, off_seconds: float) -> None:
+        self.cycled.append(off_seconds)
+
+    async def quit(self) -> None:
+        self.quits += 1
+
+    def do(self, verb: str, **members: Any) -> Outcome:
+        outcome = self.verbs.perform(Call(verb, members))
+        self.pump()
+        if outcome.then is not None:
+            anyio.run(outcome.then)
+        return outcome
+
+    def refused(self, verb: str, **members: Any) -> str:
+        with pytest.raises(CommandError) as caught:
+            self.verbs.perform(Call(verb, members, "id"))
+        assert caught.value.id == "id"
+        return str(caught.value)
+
+    def wait(self, seconds: float) -> None:
+        end = self.now + seconds
+        while (due := self.station.next_timer()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.emulator.read_meters(self.now)
+            self.station.handle_timer(self.now)
+            self.pump()
+        self.now = end
+
+    def pump(self) -> None:
+        while actions := self.station.actions():
+            for action in actions:
+                if isinstance(action, Commit):
+                    self.store.commit(action)
+                else:
+                    self.emulator.perform(action)
+
+    @property
+    def station(self) -> Station:
+        return self.emulator.powered
+
+    def power_cycle(self) -> None:
+        self.emulator.power_down()
+        self.emulator.power_up(self.clock.utc_ms)
+        self.pump()
+
+    def phases(self) -> list[str]:
+        return [it["phase"] for it in self.events if it["event"] == "transaction"]
+
+    def last(self, kind: str) -> dict[str, Any]:
+        return next(it for it in reversed(self.events) if it["event"] == kind)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def charge(rig: Rig, evse: int = 1) -> None:
+    rig.do("plug_in", evse=evse)
+    rig.do("present_token", token="CAFE", evse=evse)
+    assert rig.emulator.hardware.evse(evse).power > 0
+
+
+def test_a_session_is_billed_what_the_meter_counted(rig: Rig) -> None:
+    rig.do("set_meter", evse=1, wh=500)
+    charge(rig)
+    rig.do("set_power", evse=1, watts=36_000, phases=3)
+    rig.wait(100)
+    rig.do("suspend", evse=1, by="EV")
+    rig.wait(50)
+    rig.do("resume", evse=1, by="EV")
+    rig.wait(50)
+    rig.do("present_token", token="CAFE")
+    ended = rig.last("transaction")
+    assert (ended["phase"], ended["meter_wh"], ended["stop_reason"]) == ("ended", 2000.0, "Local")
+    assert rig.phases()[0] == "started"
+    rig.wait(50)
+    rig.do("plug_out", evse=1)
+    state = rig.do("state").answer
+    assert state["hardware"][0] == {
+        "evse": 1,
+        "plugged": None,
+        "contactor_closed": False,
+        "locked": [],
+        "suspended_by": [],
+        "watts": 0.0,
+        "register_wh": 2000.0,
+    }
+
+
+def test_periodic_readings_are_taken_at_the_moment_they_are_due(rig: Rig) -> None:
+    rig.do("set_power", evse=1, watts=3600)
+    charge(rig)
+    rig.wait(30)
+    readings = [it["meter_wh"] for it in rig.events if it.get("trigger") == "MeterValuePeriodic"]
+    assert readings == [10.0, 20.0, 30.0]
+
+
+def test_unplugging_ends_the_session_at_the_reading_of_that_moment(rig: Rig) -> None:
+    rig.do("set_power", evse=2, watts=3600)
+    rig.do("plug_in", evse=2, connector=2)
+    rig.do("present_token", token="CAFE", evse=2)
+    rig.wait(7)
+    rig.do("plug_out", evse=2)
+    assert rig.last("transaction")["meter_wh"] == 7.0
+    assert rig.last("transaction")["stop_reason"] == "EVDisconnected"
+
+
+def test_cars_stay_plugged_over_a_power_cycle_and_the_cut_session_ends(rig: Rig) -> None:
+    rig.do("set_power", evse=1, watts=3600)
+    charge(rig)
+    rig.do("plug_in", evse=2, connector=2)
+    rig.do("suspend", evse=2, by="EV")
+    rig.wait(20)
+    rig.power_cycle()
+    ended = next(it for it in rig.events if it.get("phase") == "ended")
+    assert (ended["meter_wh"], ended["stop_reason"]) == (20.0, "PowerLoss")
+    assert [it["plugged"] for it in rig.do("state").answer["evses"]] == [1, 2]
+    assert rig.do("state").answer["evses"][1]["suspended_by"] == ["EV"]
+    assert rig.emulator.hardware.evse(1).power == 0
+
+
+def test_the_hardware_moves_without_power_the_station_learns_later(rig: Rig) -> None:
+    rig.emulator.power_down()
+    for verb, members in (
+        ("present_token", {"token": "A"}),
+        ("connect", {}),
+        ("disconnect", {}),
+        ("power_cycle", {}),
+    ):
+        assert rig.refused(verb, **members) == "the station has no power"
+    rig.verbs.perform(Call("plug_in", {"evse": 1}))
+    rig.verbs.perform(Call("plug_in", {"evse": 2}))
+    rig.verbs.perform(Call("plug_out", {"evse": 2}))
+    rig.verbs.perform(Call("set_clock", {"utc": None}))
+    assert rig.refused("suspend", evse=1, by="EV") == "the station has no power"
+    state = rig.verbs.perform(Call("state", {})).answer
+    assert (state["power"], state["hardware"][0]["plugged"]) == (False, 1)
+    rig.emulator.power_up(None)
+    rig.pump()
+    state = rig.do("state").answer
+    assert [it["plugged"] for it in state["evses"]] == [1, None]
+    assert state["clock"]["utc_ms"] is None
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(rig: Rig) -> None:
+    before = rig.do("state").answer
+    assert "no EVSE 3" in rig.refused("plug_in", evse=3)
+    assert "no connector 2" in rig.refused("plug_in", evse=1, connector=2)
+    assert "no car" in rig.refused("plug_out", evse=1)
+    assert "no car" in rig.refused("suspend", evse=1, by="EV")
+    assert "no EVSE 9" in rig.refused("present_token", token="A", evse=9)
+    assert "no EVSE 9" in rig.refused("set_meter", evse=9, wh=1)
+    assert "set_meter" in rig.refused(
+        "set_measurand", evse=1, measurand="Energy.Active.Import.Register", value=1
+    )
+    assert "takes utc, drift_ppm" in rig.refused("set_clock")
+    assert rig.do("state").answer == before
+    rig.do("plug_in", evse=2, connector=2)
+    assert "connector 2" in rig.refused("plug_out", evse=2, connector=1)
+    assert "already" in rig.refused("plug_in", evse=2, connector=1)
+    assert "not paused" in rig.refused("resume", evse=2, by="EVSE")
+
+
+def test_other_readings_reach_the_station(rig: Rig) -> None:
+    rig.do("set_measurand", evse=1, measurand="SoC", value=55, unit="Percent", location="EV")
+    rig.emulator.read_meters(rig.now)
+    readings = rig.emulator.hardware.read(1, rig.now)
+    assert [(it.value, it.unit, it.location) for it in readings if it.measurand == "SoC"] == [
+        (55.0, "Percent", "EV")
+    ]
+
+
+def test_a_meter_that_cannot_be_remembered_is_not_reported(rig: Rig) -> None:
+    rig.do("set_power", evse=1, watts=3600)
+    charge(rig)
+    rig.memory_fails = True
+    rig.wait(10)
+    assert rig.last("notice")["kind"] == "meter not remembered"
+    assert rig.last("transaction")["meter_wh"] == 0.0
+    rig.memory_fails = False
+    rig.do("present_token", token="CAFE")
+    assert rig.last("transaction")["meter_wh"] == 10.0
+
+
+def test_the_clock_can_be_set_wrong_or_forgotten(rig: Rig) -> None:
+    rig.do("set_clock", utc="2030-01-01T00:00:00+01:00")
+    assert rig.do("state").answer["clock"]["utc_ms"] == 1893452400000
+    rig.do("set_clock", drift_ppm=100_000)
+    rig.now += 100
+    assert rig.clock.utc_ms == 1893452400000 + 110_000
+    rig.do("set_clock", utc=None)
+    assert rig.clock.utc_ms is None
+    assert rig.do("state").answer["clock"]["utc_ms"] is None
+
+
+def test_what_concerns_the_world_happens_after_the_answer(rig: Rig) -> None:
+    outcome = rig.verbs.perform(Call("cut", {"half_open": True}))
+    assert rig.do("state").answer["network"] == "up"
+    assert outcome.then is not None
+    anyio.run(outcome.then)
+    assert rig.do("state").answer["network"] == "half-open"
+    rig.do("mend", half_open=True)
+    assert rig.do("state").answer["network"] == "up"
+    rig.do("power_cycle", off_seconds=3)
+    rig.do("quit")
+    assert (rig.cycled, rig.quits) == ([3], 1)
+
+
+def test_the_link_is_the_operators(rig: Rig) -> None:
+    rig.do("connect")
+    assert rig.last("connection") == {"event": "connection", "state": "connecting"}
+    rig.do("disconnect")
+    assert rig.do("state").answer["connection"]["wanted"] is False
+
+
+@pytest.mark.parametrize(
+    ("names", "old", "new"),
+    [
+        ({"key": "metervaluesampleinterval"}, "10", "30"),
+        ({"component": "SampledDataCtrlr", "variable": "TxUpdatedInterval"}, "10", "15.5"),
+        ({"key": "StopTransactionOnInvalidId"}, "true", "false"),
+        ({"component": "TxCtrlr", "variable": "TxStartPoint"}, "Authorized,EVConnected", "PowerPathClosed"),
+        ({"key": "MeterValuesSampledData"}, "Energy.Active.Import.Register,Power.Active.Import", "SoC"),
+        ({"key": "TransactionMessageAttempts"}, "3", "5"),
+    ],
+)
+def test_settings_are_read_and_written(rig: Rig, names: dict[str, str], old: str, new: str) -> None:
+    assert rig.do("get_variable", **names).answer == {"value": old}
+    assert rig.do("set_variable", **names, value=new).answer == {"status": "RebootRequired"}
+    assert rig.do("get_variable", **names).answer == {"value": new}
+    assert rig.station.config == CONFIG
+    rig.power_cycle()
+    assert rig.station.config != CONFIG
+
+
+def test_settings_that_are_not_there_or_not_so_are_refused(rig: Rig) -> None:
+    assert "by component and variable, or by key" in rig.refused("get_variable")
+    assert "by component" in rig.refused("get_variable", component="TxCtrlr")
+    assert "by component" in rig.refused("get_variable", key="K", component="C", variable="V")
+    assert "LightIntensity is not there yet" in rig.refused("get_variable", key="LightIntensity")
+    assert "A.B is not there yet" in rig.refused("get_variable", component="A", variable="B")
+    for key, value in (
+        ("HeartbeatInterval", "-1"),
+        ("HeartbeatInterval", "soon"),
+        ("StopTransactionOnInvalidId", "maybe"),
+        ("TransactionMessageAttempts", "0"),
+    ):
+        assert "is no value" in rig.refused("set_variable", key=key, value=value)
+    wrong = {"component": "TxCtrlr", "variable": "TxStartPoint", "value": "Moonrise"}
+    assert "is no value" in rig.refused("set_variable", **wrong)
+    assert rig.emulator.config == CONFIG
