@@ -3,8 +3,8 @@
 import logging
 import math
 import ssl
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
@@ -23,6 +23,35 @@ _GOODBYE = 1.0
 """Seconds for the Close of a link whose task is cancelled."""
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError, OSError)
 _log = logging.getLogger(__name__)
+
+
+class Alarm:
+    """A deadline that moves: ``run`` calls ``due(now)`` each time that ``next_timer()`` has passed."""
+
+    __slots__ = ("_due", "_moved", "_next_timer", "_until")
+
+    def __init__(self, next_timer: Callable[[], float | None], due: Callable[[float], None]) -> None:
+        self._next_timer = next_timer
+        self._due = due
+        self._until = math.inf
+        self._moved = anyio.Event()
+
+    async def run(self) -> NoReturn:
+        """Watch the time until cancelled."""
+        while True:
+            at = self._next_timer()
+            self._until = math.inf if at is None else at
+            self._moved = anyio.Event()
+            with anyio.CancelScope(deadline=self._until) as sleep:
+                await self._moved.wait()
+            if sleep.cancelled_caught:
+                self._due(max(self._until, anyio.current_time()))  # the clock may lag behind its timers
+
+    def rearm(self) -> None:
+        """Look at ``next_timer()`` again; a deadline that has moved back is noticed when it would be due."""
+        at = self._next_timer()
+        if at is not None and at < self._until:
+            self._moved.set()
 
 
 class StreamDriver(Driver):
@@ -45,8 +74,7 @@ class StreamDriver(Driver):
         self._aborted = False
         self._held = False
         self._outcome: Closed | HandshakeFailed | None = None
-        self._asleep_until = math.inf
-        self._alarm = anyio.Event()
+        self._alarm = Alarm(self._next_timer, self._timer_due)
         self._to_write = anyio.Event()
         self._may_read = anyio.Event()
 
@@ -59,7 +87,7 @@ class StreamDriver(Driver):
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._write_all)
-                self._tasks.start_soon(self._keep_time)
+                self._tasks.start_soon(self._alarm.run)
                 self._pump(self.now())
                 await self._read_all()
         finally:
@@ -100,30 +128,25 @@ class StreamDriver(Driver):
             self._writing = False
             self._may_read.set()
 
-    async def _keep_time(self) -> None:
-        while True:
-            at = self._next_timer()
-            self._asleep_until = math.inf if at is None else at
-            self._alarm = anyio.Event()
-            with anyio.CancelScope(deadline=self._asleep_until) as sleep:
-                await self._alarm.wait()
-            if sleep.cancelled_caught:
-                # The loop's clock may lag behind its timers.
-                self._timer_due(max(self._asleep_until, self.now()))
-
     async def _leave(self) -> None:
         """Whatever ended the tasks: say goodbye if it was not the link itself, leave nothing open."""
-        now = self.now()
         if self._wire.state is not LinkState.CLOSED and not self._aborted and not self._writing:
             self.close(*GOING_AWAY)
             with anyio.move_on_after(_GOODBYE):
-                try:
-                    await self._stream.send(bytes(self._out))
-                except _GONE:
-                    _log.debug("%s: gone before the goodbye", self.identity)
+                await self._say_goodbye()
+        now = self.now()
         self._wire.receive_eof(now)
         self._pump(now)
         await anyio.aclose_forcefully(self._stream)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            await self._stream.send(bytes(self._out))
+            while self._wire.state is not LinkState.CLOSED:
+                data = await self._stream.receive(_READ_SIZE)
+                self._wire.receive_data(data, self.now())
+        except _GONE:
+            _log.debug("%s: gone before the goodbye", self.identity)
 
     # What the driver wants.
 
@@ -152,9 +175,7 @@ class StreamDriver(Driver):
         self._tasks.cancel_scope.deadline = self.now() + self._close_timeout
 
     def _arm(self) -> None:
-        at = self._next_timer()
-        if at is not None and at < self._asleep_until:
-            self._alarm.set()
+        self._alarm.rearm()
 
     def _report(self, error: Exception) -> None:
         _log.error("%s: a session failed", self.identity, exc_info=error)
@@ -214,3 +235,10 @@ async def dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) ->
     except BaseException:
         await anyio.aclose_forcefully(stream)
         raise
+
+
+def unwrap(error: BaseException) -> BaseException:
+    """What really happened, where a task group wrapped it without need."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -13,7 +13,7 @@ from ocpp_core.entropy import Entropy
 from ocpp_core.rpc import CallReceived, ErrorCode, RpcConfig, SendReceived
 from ocpp_core.wire import ClientConfig, HandshakeFailed
 
-from .anyio_link import AnyioConcurrency, ClientStream, dial
+from .anyio_link import AnyioConcurrency, ClientStream, dial, unwrap
 from .rpc_link import Handler, RefuseCallError, RpcLink
 from .sessions import TextLink
 
@@ -68,7 +68,7 @@ async def open_rpc(
             await link.wait_closed()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise _only(group) from None
+        raise unwrap(group) from None
 
 
 async def _drive(driver: ClientStream, link: "_Announced", *, task_status: TaskStatus[None]) -> None:
@@ -76,13 +76,6 @@ async def _drive(driver: ClientStream, link: "_Announced", *, task_status: TaskS
     outcome = await driver.run()
     if isinstance(outcome, HandshakeFailed):
         raise HandshakeFailedError(outcome)
-
-
-def _only(error: BaseException) -> BaseException:
-    """What really happened, where a task group wrapped it without need."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 class _Announced(RpcLink):

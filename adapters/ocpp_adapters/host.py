@@ -44,7 +44,18 @@ class Host:
     is called each time that a commit was answered after a wait.
     """
 
-    __slots__ = ("_busy", "_commit", "_frames", "_machine", "_now", "_perform", "_settled", "_todo", "_waits")
+    __slots__ = (
+        "_busy",
+        "_commit",
+        "_frames",
+        "_machine",
+        "_now",
+        "_perform",
+        "_settled",
+        "_stopped",
+        "_todo",
+        "_waits",
+    )
 
     def __init__(
         self,
@@ -62,6 +73,7 @@ class Host:
         self._todo: deque[Any] = deque()
         self._busy = False
         self._waits = False
+        self._stopped = False
         self._frames = 0
 
     @property
@@ -102,11 +114,18 @@ class Host:
         finally:
             self._busy = False
 
+    def stop(self) -> None:
+        """Carry out nothing more, for good, as after a power loss."""
+        self._todo.clear()
+        self._waits = self._stopped = True
+
     def _refill(self) -> bool:
         self._todo.extend(self._machine.actions())
         return bool(self._todo)
 
     def _committed(self, error: StoreWriteError | None) -> None:
+        if self._stopped:
+            return
         self._waits = False
         self._frames = 0
         if error is not None:

@@ -172,8 +172,8 @@ class RpcLink(Session):
         A call whose waiting is cancelled is withdrawn if it has not been sent.
 
         Raises:
-            CallFailedError: there is no response, and will be none.
-            LocalProtocolError: the link is not open yet, the queue is full, or the request is not one to send.
+            CallFailedError: there is no response, and will be none. LocalProtocolError: the link is not
+            open yet, the queue is full, or the request is not one to send.
         """
         link, rpc = self._usable(request)
         waiting = _Waiting(self._concurrency.event())

@@ -113,4 +113,4 @@ class Limits:
 REPLACED = (1000, "replaced by a newer connection of the same station")
 """How a link ends whose station opened another one: a station that reconnects knows best that the old is
 dead."""
-GOING_AWAY = (1001, "the server is going away")
+GOING_AWAY = (1001, "going away")
