@@ -50,6 +50,13 @@ class Enumeration(StrEnum):
         return core_schema.enum_schema(cls, list(cls), sub_type="str", strict=True, serialization=as_text)
 
 
+def _stop_at_first_fault(schema: Any) -> None:
+    while schema is not None:
+        if schema["type"] == "list":
+            schema["fail_fast"] = True
+        schema = schema.get("schema") or schema.get("items_schema")
+
+
 class Payload(BaseModel):
     """Base of every message and datatype: an immutable value, validated when it is built.
 
@@ -62,7 +69,6 @@ class Payload(BaseModel):
         defer_build=True,
         extra="forbid",
         frozen=True,
-        serialize_by_alias=True,
         strict=True,
     )
 
@@ -74,11 +80,16 @@ class Payload(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let ``None`` mean absent in Python only: from JSON an optional member has its plain type."""
+        """Let ``None`` mean absent in Python only, and a list stop at its first faulty element.
+
+        From JSON an optional member has its plain type. A list of a million faulty elements costs one error
+        record, not a million.
+        """
         schema = handler(source)
         model: Any = handler.resolve_ref_schema(schema)
         for field in model["schema"]["fields"].values():
             default = field["schema"]
+            _stop_at_first_fault(default)
             if default["type"] == "default" and default["schema"]["type"] == "nullable":
                 nullable = default["schema"]
                 default["schema"] = core_schema.json_or_python_schema(nullable["schema"], nullable)
@@ -212,7 +223,7 @@ class _JsonTree:
             core_schema.int_schema(strict=True),
             core_schema.float_schema(strict=True, allow_inf_nan=False),
             core_schema.str_schema(strict=True),
-            core_schema.list_schema(value, strict=True),
+            core_schema.list_schema(value, strict=True, fail_fast=True),
             core_schema.dict_schema(core_schema.str_schema(strict=True), value, strict=True),
         ]
         union = core_schema.union_schema(

@@ -5,23 +5,28 @@ fault that the profile forgives is repaired and reported, and if none is left th
 the slow path, taken only for payloads that failed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
-from .base import is_rfc3339
+from .base import Payload, is_rfc3339
 
-PayloadT = TypeVar("PayloadT", bound=BaseModel)
+PayloadT = TypeVar("PayloadT", bound=Payload)
 
 Path = tuple[str | int, ...]
 """Where in a payload: wire names and list positions, outermost first."""
 
 MAX_REPAIRS = 100
-"""A payload with more faults than this is refused, however tolerant the profile."""
+"""A payload with more different faults than this is refused, however tolerant the profile."""
+
+MAX_ERRORS = 1000
+"""A payload with more faults than this is not taken apart field by field."""
 
 _EXCERPT = 100
 
@@ -64,11 +69,15 @@ class RepairKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One fault that was forgiven: where, how, and the text that was found there (at most 100 characters)."""
+    """One kind of fault that was forgiven in one place of the schema."""
 
     path: Path
+    """Where it was found first."""
     kind: RepairKind
     text: str
+    """What was found there, cut to 100 characters; JSON unless it was a string."""
+    count: int = 1
+    """In how many elements of the lists on the way it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +125,17 @@ _KINDS = {
 
 
 def field_errors(error: ValidationError, *, skip: int = 0) -> list[FieldError]:
-    """What ``error`` says, a record per field, in the order of the schema.
+    """What ``error`` says, a record per faulty field, in the order of the schema; never empty.
+
+    Of the elements of a list only the first faulty one is named.
 
     Arguments:
         error: from a model, or from an adapter of a frame that holds one.
         skip: how many leading steps of each path belong to the frame and are left out.
     """
+    if error.error_count() > MAX_ERRORS:
+        # Lists stop at their first fault, so only members that no schema names can be that many.
+        return [FieldError((), Violation.EXTRA, f"More than {MAX_ERRORS} unknown members")]
     return [
         FieldError(details["loc"][skip:], _kind(details), details["msg"])
         for details in error.errors(include_url=False, include_context=False)
@@ -153,17 +167,10 @@ def validate_tolerantly(
         the model and the repairs made, in order; or ``(None, [])`` if a fault is left that is not forgiven.
     """
     try:
-        text = to_json(value, inf_nan_mode="constants")
+        patient = _Patient(from_json(to_json(value, inf_nan_mode="constants")), tolerance)
     except (ValueError, RecursionError):  # lone surrogates, or nested too deep
         return None, []
-    return _repaired(model_type, text, tolerance)
-
-
-def _repaired(
-    model_type: type[PayloadT], text: bytes, tolerance: Tolerance
-) -> tuple[PayloadT | None, list[Repair]]:
-    patient = _Patient(from_json(text), tolerance)
-    # Every round repairs something or gives up, and the number of repairs is limited.
+    # Every round repairs what was found faulty or gives up, and the number of repairs is limited.
     while True:
         try:
             model = model_type.model_validate_json(to_json(patient.value, inf_nan_mode="constants"))
@@ -188,37 +195,91 @@ class _Patient:
         self._tolerance = tolerance
 
     def repair(self, details: ErrorDetails) -> bool:
-        """Undo one fault; False if it is not forgiven."""
-        path, found = details["loc"], details["input"]
-        context: Mapping[str, Any] = details.get("ctx", {})
-        match details["type"], found:
-            case "extra_forbidden", _ if self._tolerance.extra_members:
-                del self._parent(path)[path[-1]]
-                kind = RepairKind.EXTRA_DROPPED
-            case "enum", str() if self._tolerance.unknown_enums:
-                self.unknown_enums[path] = found
-                # Any member will do: the text takes its place when the rest has proved sound.
-                self._parent(path)[path[-1]] = context["expected"].split("'")[1]
-                kind = RepairKind.ENUM_KEPT
-            case "timestamp", str() if self._tolerance.naive_timestamps and is_rfc3339(f"{found}Z"):
-                self._parent(path)[path[-1]] = f"{found}Z"
-                kind = RepairKind.ASSUMED_UTC
-            case "string_too_long", str() if self._tolerance.long_strings:
-                self._parent(path)[path[-1]] = found[: context["max_length"]]
-                kind = RepairKind.TRUNCATED
-            case "int_type", float() if self._tolerance.integral_floats and found.is_integer():
-                self._parent(path)[path[-1]] = int(found)
-                kind = RepairKind.INTEGER
-            case _:
-                return False
-        self.repairs.append(Repair(path, kind, _excerpt(found)))
-        return True
+        """Undo one fault wherever it occurs in the same place of a list's elements; False if not forgiven."""
+        cure = _cure(details, self._tolerance)
+        if cure is None:
+            return False
+        kind, apply = cure
+        first, count = None, 0
+        for parent, path in _places(self.value, details["loc"]):
+            found = parent[path[-1]]
+            if apply(parent, path[-1]):
+                first, count = first or Repair(path, kind, _excerpt(found)), count + 1
+                if kind is RepairKind.ENUM_KEPT:
+                    self.unknown_enums[path] = found
+        self.repairs += [replace(first, count=count)] if first else []
+        return first is not None
 
-    def _parent(self, path: Path) -> Any:
-        parent = self.value
-        for step in path[:-1]:
-            parent = parent[step]
-        return parent
+
+Cure = Callable[[Any, str | int], bool]
+"""Repairs ``parent[key]`` if it has the fault; says whether it had."""
+
+
+def _cure(details: ErrorDetails, tolerance: Tolerance) -> tuple[RepairKind, Cure] | None:
+    """How to repair a fault of the kind of ``details`` wherever it occurs; None if it is not forgiven."""
+    found, context = details["input"], details.get("ctx", {})
+    match details["type"], found:
+        case "extra_forbidden", _ if tolerance.extra_members:
+            return RepairKind.EXTRA_DROPPED, _drop
+        case "enum", str() if tolerance.unknown_enums:
+            return RepairKind.ENUM_KEPT, partial(_set_aside, re.findall("'([^']*)'", context["expected"]))
+        case "timestamp", str() if tolerance.naive_timestamps and is_rfc3339(f"{found}Z"):
+            return RepairKind.ASSUMED_UTC, _add_zone
+        case "string_too_long", str() if tolerance.long_strings:
+            return RepairKind.TRUNCATED, partial(_cut, context["max_length"])
+        case "int_type", float() if tolerance.integral_floats and found.is_integer():
+            return RepairKind.INTEGER, _make_whole
+    return None
+
+
+def _drop(parent: Any, key: str | int) -> bool:
+    del parent[key]
+    return True
+
+
+def _set_aside(known: list[str], parent: Any, key: str | int) -> bool:
+    # Any member will do: the text takes its place again when the rest has proved sound.
+    unknown = isinstance(parent[key], str) and parent[key] not in known
+    if unknown:
+        parent[key] = known[0]
+    return unknown
+
+
+def _add_zone(parent: Any, key: str | int) -> bool:
+    naive = isinstance(parent[key], str) and is_rfc3339(f"{parent[key]}Z")
+    if naive:
+        parent[key] += "Z"
+    return naive
+
+
+def _cut(limit: int, parent: Any, key: str | int) -> bool:
+    long = isinstance(parent[key], str) and len(parent[key]) > limit
+    if long:
+        parent[key] = parent[key][:limit]
+    return long
+
+
+def _make_whole(parent: Any, key: str | int) -> bool:
+    integral = isinstance(parent[key], float) and parent[key].is_integer()
+    if integral:
+        parent[key] = int(parent[key])
+    return integral
+
+
+def _places(value: Any, path: Path) -> list[tuple[Any, Path]]:
+    """Where ``path`` leads if each list position in it stands for all: the parents, and the full paths."""
+    parents: list[tuple[Any, Path]] = [(value, ())]
+    for step in path[:-1]:
+        parents = [
+            (parent[key], (*place, key)) for parent, place in parents for key in _matching(parent, step)
+        ]
+    return [(parent, (*place, key)) for parent, place in parents for key in _matching(parent, path[-1])]
+
+
+def _matching(parent: Any, step: str | int) -> Iterable[str | int]:
+    if isinstance(step, int):
+        return range(len(parent)) if isinstance(parent, list) else ()
+    return (step,) if isinstance(parent, dict) and step in parent else ()
 
 
 def _excerpt(found: object) -> str:
@@ -226,7 +287,7 @@ def _excerpt(found: object) -> str:
     return text[:_EXCERPT]
 
 
-def _put_text(model: BaseModel, path: Path, text: str) -> None:
+def _put_text(model: Payload, path: Path, text: str) -> None:
     """Put ``text`` where ``path`` leads, past the model's validation."""
     target: Any = model
     for step in path[:-1]:
@@ -241,6 +302,6 @@ def _child(target: Any, step: str | int) -> Any:
     return target[int(step)] if isinstance(target, list) else getattr(target, _attribute(target, step))
 
 
-def _attribute(model: BaseModel, wire: str | int) -> str:
+def _attribute(model: Payload, wire: str | int) -> str:
     fields = type(model).model_fields.items()
     return next(name for name, field in fields if (field.alias or name) == wire)
