@@ -1,0 +1,1 @@
+"""What a CSMS does, one functional block each, in domain terms."""

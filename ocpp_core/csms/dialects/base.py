@@ -1,0 +1,171 @@
+"""What a CSMS asks of a dialect, in domain terms."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from pydantic import JsonValue
+
+from ...domain.status import StationInfo
+from ...domain.tokens import IdToken, IdTokenInfo
+from ...domain.transactions import Phase
+from ...messages import Request, Response
+from ...versions import OcppVersion
+from ..commands import Command
+from ..config import Registration
+from ..events import MeterValuesReported, SecurityEventReported, StatusReported, TransferStatus
+from ..readings import Readings
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """BootNotification."""
+
+    info: StationInfo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Authorize."""
+
+    token: IdToken
+
+
+@dataclass(frozen=True, slots=True)
+class DataTransfer:
+    """A vendor's own message."""
+
+    vendor: str
+    message: str | None
+    data: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterSpan:
+    """The energy register in Wh at the earliest and the latest moment (epoch ms) that a message tells of."""
+
+    first_ms: int
+    first_wh: float
+    last_ms: int
+    last_wh: float
+
+
+@dataclass(slots=True, kw_only=True)
+class TransactionReport:
+    """A message about a transaction, its facts not yet known to be new.
+
+    ``transaction`` is None where the CSMS has to find it: it gives the id of a 1.6 transaction at the start,
+    and a station that never got it says -1 (1.6 errata 3.18). ``verify``: the answer must carry the CSMS's
+    word on ``id_token``. Not frozen, as one is made per message and never handed out.
+    """
+
+    phase: Phase
+    transaction: str | None
+    at: datetime
+    trigger: str
+    evse: int | None = None
+    connector: int | None = None
+    offline: bool = False
+    register: RegisterSpan | None = None
+    readings: Readings = field(default_factory=Readings)
+    charging_state: str | None = None
+    id_token: IdToken | None = None
+    verify: bool = False
+    seq_no: int | None = None
+    remote_start_id: int | None = None
+    reservation_id: int | None = None
+    stop_reason: str = ""
+
+
+Incoming: TypeAlias = (
+    Boot
+    | Heartbeat
+    | Authorize
+    | DataTransfer
+    | TransactionReport
+    | StatusReported
+    | MeterValuesReported
+    | SecurityEventReported
+)
+"""What a station can say that a block handles; what is merely acknowledged is an event already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A station's answer to a command."""
+
+    status: str
+    reason: str | None = None
+    transaction: str | None = None
+
+
+class Dialect(Protocol):
+    """One OCPP version as the blocks see it. Every method is a pure function of its arguments."""
+
+    version: OcppVersion
+    may_trigger_boot: bool
+    """Whether an accepted station may be asked to boot once more (not in 1.6: errata 3.40)."""
+
+    def incoming(self, request: Request) -> Incoming | None:
+        """What the station says, or None if no block handles it."""
+        ...
+
+    def acknowledgement(self, action: str) -> Response:
+        """The empty response to a report."""
+        ...
+
+    def boot_response(self, registration: Registration, at: datetime) -> Response:
+        """The answer to :class:`Boot`."""
+        ...
+
+    def heartbeat_response(self, at: datetime) -> Response:
+        """The answer to :class:`Heartbeat`."""
+        ...
+
+    def authorize_response(self, info: IdTokenInfo) -> Response:
+        """The answer to :class:`Authorize`."""
+        ...
+
+    def data_transfer_response(self, status: TransferStatus, data: JsonValue) -> Response:
+        """The answer to :class:`DataTransfer`."""
+        ...
+
+    def transaction_response(self, phase: Phase, transaction: str, info: IdTokenInfo | None) -> Response:
+        """The answer to a :class:`TransactionReport`; ``info`` is there if it asked for verification."""
+        ...
+
+    def request(self, command: Command) -> Request:
+        """The call that a command is. Raises LocalProtocolError for what the version cannot say."""
+        ...
+
+    def outcome(self, response: Response) -> Outcome:
+        """What the station said to a command."""
+        ...
+
+    def solicits(self, request: Request) -> frozenset[str]:
+        """The actions that this call makes the station send, also while not accepted (B02.FR.02)."""
+        ...
+
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def word(vocabulary: type[Word], text: str) -> str:
+    """The member of a domain enumeration with this value, or the text itself."""
+    member: Any = vocabulary._value2member_map_.get(text)
+    return text if member is None else member
+
+
+def in_utc(moment: datetime) -> datetime:
+    """An aware datetime in UTC."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within a day of the first or last moment of the calendar: no station's time
+        return moment.replace(tzinfo=UTC)
