@@ -275,7 +275,7 @@ class RpcSession:
                 self._actions.append(ResponseRefused(call_id, code, description, details))
             case UnmatchedResult(call_id):
                 self._notice_unmatched(call_id)
-            case Malformed():
+            case _:
                 self._on_malformed(frame, now)
 
     # What the peer's frames lead to.

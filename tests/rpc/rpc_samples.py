@@ -28,10 +28,10 @@ def data_transfer(version: OcppVersion, vendor: str = "org.example") -> Request:
     return PACKAGES[version].DataTransferRequest(vendor_id=vendor)
 
 
-def data_transfer_response(version: OcppVersion) -> Response:
+def data_transfer_response(version: OcppVersion, data: str | None = None) -> Response:
     package = PACKAGES[version]
     status = package.DataTransferResponse.model_fields["status"].annotation
-    return package.DataTransferResponse(status=status("Accepted"))
+    return package.DataTransferResponse(status=status("Accepted"), data=data)
 
 
 def authorize16(id_tag: str = "04A2B3C4") -> Request:
