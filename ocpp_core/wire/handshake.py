@@ -57,8 +57,7 @@ class HeadReader:
         """
         taken, beyond = data[: self._room], data[self._room :]
         self._room -= len(taken)
-        if taken:
-            self.http.receive_data(taken)
+        self.http.receive_data(taken)
         while isinstance(event := self.http.next_event(), _HEADS):
             if not (isinstance(event, h11.InformationalResponse) and event.status_code != 101):
                 return event, self.http.trailing_data[0] + beyond

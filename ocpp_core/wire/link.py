@@ -14,6 +14,7 @@ CLOSED                nothing; all input is ignored, every request of the caller
 ====================  ==============================================================================
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final
@@ -57,7 +58,7 @@ class LinkState(Enum):
     CLOSED = "closed"
 
 
-class Link:
+class Link(ABC):
     """The part of a link's life after the handshake; :class:`.WebSocketServer` and
     :class:`.WebSocketClient` put the handshake in front of it."""
 
@@ -144,7 +145,7 @@ class Link:
                 self._time_out("no pong in time")
             case LinkState.CLOSING:
                 self._time_out("no Close in time")
-            case LinkState.DRAINING:
+            case _:  # DRAINING: a closed link has no deadline
                 self._finish_drained(abort=True)
 
     def send_text(self, text: str, now: float) -> None:
@@ -191,21 +192,21 @@ class Link:
         elif self._state in {LinkState.HANDSHAKE, LinkState.ANSWERING}:
             self._give_up_handshake(now)
 
-    # The handshake, in the roles' own words.
-
+    @abstractmethod
     def _receive_handshake(self, data: bytes, now: float) -> None:
-        raise NotImplementedError
+        """Bytes before the link is open; ``data`` is not empty."""
 
+    @abstractmethod
     def _handshake_lost(self, now: float) -> None:
-        raise NotImplementedError
+        """The transport ended before the link was open."""
 
+    @abstractmethod
     def _handshake_timed_out(self, now: float) -> None:
-        raise NotImplementedError
+        """``handshake_timeout`` is over."""
 
+    @abstractmethod
     def _give_up_handshake(self, now: float) -> None:
-        raise NotImplementedError
-
-    # The link.
+        """The caller closes the link before it was open."""
 
     def _require(self, state: LinkState, what: str) -> None:
         if self._state is not state:

@@ -216,8 +216,8 @@ class _Limits(Extension):
         return True
 
     def offer(self) -> bool:
-        """Never asked: the handshake is ours."""
-        raise NotImplementedError
+        """Nothing: the handshake is ours, and this is no real extension."""
+        return False
 
     def frame_inbound_header(
         self, _proto: FrameDecoder | FrameProtocol, opcode: WsprotoOpcode, rsv: RsvBits, payload_length: int

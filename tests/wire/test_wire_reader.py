@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ocpp_core.wire import Action, ServerConfig, Text
-from ocpp_core.wire.reader import Close, Control, Failure, FrameReader, Ping
+from ocpp_core.wire.reader import Close, Control, Failure, FrameReader, Ping, _Limits
 from tests.wire.wire_kit import PLACES, cut, feed, frame, sent, server
 from tests.wire.wire_oracles import Received, websockets_receives, wsproto_receives
 
@@ -300,3 +300,7 @@ def test_a_stream_of_common_frames_never_wakes_wsproto(monkeypatch: pytest.Monke
     machine = server(ServerConfig())
     got = feed(machine, [b"".join(frame(1, b"x" * size) for size in sizes)])
     assert got == [Text("x" * size) for size in sizes]
+
+
+def test_what_sits_in_wsproto_offers_no_extension() -> None:
+    assert _Limits(1, False).offer() is False

@@ -149,7 +149,7 @@ def feed(machine: Link, chunks: Iterable[bytes], now: float = 1.0) -> list[Actio
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     """``data`` in pieces, cut at ``places`` (modulo its length)."""
     edges = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-    return [data[start:stop] for start, stop in pairwise(edges)]
+    return [data[start:stop] for start, stop in pairwise(edges)] or [data]
 
 
 def bring(role: str, state: LinkState) -> Link:
