@@ -62,6 +62,6 @@ def _station(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from ocpp_adapters import replay
+    from ocpp_adapters.replay import main as replay
 
-    return int(replay.main([options.file]))
+    return int(replay([options.file]))

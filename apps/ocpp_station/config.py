@@ -1,7 +1,8 @@
-"""The station's configuration from a file, in our own form: the fields of ``StationConfig`` as JSON."""
+"""The station's configuration from a file, in our own form: the fields of ``StationConfig`` as JSON,
+and how its link is kept alive."""
 
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,46 @@ from ocpp_core.station.config import Backoff, StationConfig
 
 DEFAULT_INFO = {"model": "Emulator", "vendor": "OCPP stack"}
 _SECTIONS_OF_LIBOCPP = frozenset({"Internal", "Core"})
-_CONFIG: TypeAdapter[StationConfig] = TypeAdapter(StationConfig)
 
 
-def load_config(path: Path | None, versions: tuple[OcppVersion, ...] | None) -> StationConfig:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """How the WebSocket is kept alive, in seconds; ``ping_interval`` None: without pings."""
+
+    handshake_timeout: float = 20.0
+    close_timeout: float = 10.0
+    ping_interval: float | None = 60.0
+    pong_timeout: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a configuration file says."""
+
+    station: StationConfig
+    link: LinkSettings
+
+
+_STATION: TypeAdapter[StationConfig] = TypeAdapter(StationConfig)
+_LINK: TypeAdapter[LinkSettings] = TypeAdapter(LinkSettings)
+
+
+def load_config(path: Path | None, versions: tuple[OcppVersion, ...] | None) -> Configuration:
     """The configuration in ``path``; ``versions``, if given, win over the file's.
 
     Durations are in seconds. ``layout`` is written as the number of connectors of each EVSE, ``versions`` as
-    ``"1.6"``, ``"2.0.1"``, ``"2.1"``. Raises :class:`ConfigurationError`, naming what is wrong.
+    ``"1.6"``, ``"2.0.1"``, ``"2.1"``; ``link`` holds :class:`LinkSettings`. Raises
+    :class:`ConfigurationError`, naming what is wrong.
     """
     values = {} if path is None else _read(path)
+    link = values.pop("link", {})
     _check_names(values, StationConfig, f"{path}: ")
-    for section, kind in (("info", StationInfo), ("backoff", Backoff)):
-        _check_names(values.get(section, {}), kind, f"{path}: {section}.")
+    for section, fields_of, given in (
+        ("info", StationInfo, values.get("info", {})),
+        ("backoff", Backoff, values.get("backoff", {})),
+        ("link", LinkSettings, link),
+    ):
+        _check_names(given, fields_of, f"{path}: {section}.")
     values["info"] = {**DEFAULT_INFO, **values.get("info", {})}
     if "layout" in values:
         values["layout"] = {"connectors": values["layout"]}
@@ -34,7 +62,10 @@ def load_config(path: Path | None, versions: tuple[OcppVersion, ...] | None) -> 
     if versions is not None:
         values["versions"] = versions
     try:
-        return _CONFIG.validate_json(json.dumps(values), strict=True)
+        return Configuration(
+            _STATION.validate_json(json.dumps(values), strict=True),
+            _LINK.validate_json(json.dumps(link), strict=True),
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{part}: " for part in first["loc"])

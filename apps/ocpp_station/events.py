@@ -2,25 +2,28 @@
 
 from typing import Any
 
-from ocpp_core.rpc.actions import SendFrame
-from ocpp_core.station.actions import (
+from ocpp_core.station import (
     LinkChanged,
     Notice,
     OpenLink,
     RegistrationChanged,
+    SendFrame,
     StationAction,
     StatusChanged,
     TransactionChanged,
 )
+from ocpp_core.wire import Text
 
 Event = dict[str, Any]
 
 
-def event_of(action: StationAction) -> Event | None:
-    """The event that tells of an action, or None for those that concern the hardware or the store alone."""
+def event_of(action: StationAction | Text) -> Event | None:
+    """The event that tells of an action or of a frame that came, or None for what the hardware alone sees."""
     match action:
         case SendFrame():
-            return frame("out", action.text)
+            return {"event": "frame", "dir": "out", "text": action.text}
+        case Text():
+            return {"event": "frame", "dir": "in", "text": action.text}
         case OpenLink():
             return {"event": "connection", "state": "connecting"}
         case LinkChanged():
@@ -41,11 +44,6 @@ def event_of(action: StationAction) -> Event | None:
             return {"event": "notice", "kind": action.kind, "detail": action.detail}
         case _:
             return None
-
-
-def frame(direction: str, text: str) -> Event:
-    """A text frame that was sent (``out``) or received (``in``)."""
-    return {"event": "frame", "dir": direction, "text": text}
 
 
 def _connection(action: LinkChanged) -> Event:

@@ -4,9 +4,9 @@
 * **Half-open**: nothing gets through either way and neither end is told. What is sent is held, as TCP would
   hold it, and arrives when the network is mended; a connection that the station gave up meanwhile stays open
   for the peer until then.
-* **Power loss**: like half-open for the peer, but this end's connections are gone.
+* **Power loss**: half-open for the peer until the power is back, and this end's connections are gone.
 
-While the network is down in any of these ways, dialling fails as unreachable.
+While the network is cut or half-open, dialling fails as unreachable.
 """
 
 import socket
@@ -69,11 +69,15 @@ class Network:
                 await stream.reset()
             self._flowing.set()
 
-    async def lose_power(self) -> None:
-        """This end's connections cease to exist; the peer is not told before the network is mended."""
-        await self.cut(half_open=True)
+    def lose_power(self) -> None:
+        """This end's connections cease to exist; the peer is not told before the power is back."""
         for stream in self._streams:
-            stream.kill()
+            stream.orphan()
+
+    async def restore_power(self) -> None:
+        """The first that the peer hears of connections of before the power loss is a reset, if anything."""
+        if self._state is _State.UP:
+            await self.mend()
 
     async def mend(self) -> None:
         """Let the network recover: held bytes arrive, connections given up meanwhile are reset."""
@@ -106,6 +110,7 @@ class SwitchedStream(ByteStream):
         self._held = bytearray()
         self._sending = anyio.Lock()
         self._pending: set[anyio.CancelScope] = set()
+        self._orphaned = False
         self.dead = False
 
     def kill(self) -> None:
@@ -113,6 +118,11 @@ class SwitchedStream(ByteStream):
         self.dead = True
         for scope in self._pending:
             scope.cancel()
+
+    def orphan(self) -> None:
+        """Kill this end, and leave the peer's open until a reset."""
+        self._orphaned = True
+        self.kill()
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Bytes from the peer; raises EndOfStream at its end, BrokenResourceError once cut."""
@@ -168,7 +178,7 @@ class SwitchedStream(ByteStream):
     async def aclose(self) -> None:
         """Close this end; while silent the peer keeps its end until the network is mended."""
         self.kill()
-        if not self._network.silent:
+        if not (self._network.silent or self._orphaned):
             self._network.forget(self)
             await self._inner.aclose()
 

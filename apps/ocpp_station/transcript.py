@@ -32,7 +32,7 @@ def _transaction(event: Event) -> str:
     state = event.get("stop_reason") or event.get("charging_state") or ""
     return (
         f"EVSE {event['evse']} transaction {event['id']} {event['phase']}: "
-        f"{event['trigger']}, {event['meter_wh']:g} Wh {state}".rstrip()
+        f"{event['trigger']}, {event['meter_wh']:.15g} Wh {state}".rstrip()
     )
 
 

@@ -72,7 +72,7 @@ def get(config: StationConfig, setting: Setting) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple | frozenset):
         return ",".join(value if isinstance(value, tuple) else sorted(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def put(config: StationConfig, setting: Setting, text: str) -> StationConfig:

@@ -50,40 +50,40 @@ class Verbs:
         self._wall_clock = wall_clock
         self._power = power
 
-    def perform(self, call: Call) -> Outcome:
+    def perform(self, call: Call, now: float) -> Outcome:
         """Perform a command. Raises :class:`CommandError` if it cannot be; then nothing has changed."""
         try:
-            return _VERBS[call.verb](self, **call.arguments) or Outcome()
+            return _VERBS[call.verb](self, now, **call.arguments) or Outcome()
         except (HardwareError, LocalProtocolError, CommandError) as error:
             raise CommandError(str(error), call.id) from None
 
     # cars and drivers
 
-    def _plug_in(self, evse: int, connector: int = 1, cable_amps: float | None = None) -> None:
-        self._emulator.plug_in(evse, connector, cable_amps)
+    def _plug_in(self, now: float, evse: int, connector: int = 1, cable_amps: float | None = None) -> None:
+        self._emulator.plug_in(evse, connector, cable_amps, now)
 
-    def _plug_out(self, evse: int, connector: int | None = None) -> None:
-        self._emulator.plug_out(evse, connector)
+    def _plug_out(self, now: float, evse: int, connector: int | None = None) -> None:
+        self._emulator.plug_out(evse, connector, now)
 
-    def _present_token(self, token: str, type: str = "ISO14443", evse: int | None = None) -> None:  # noqa: A002  # the contract's word
-        self._emulator.present_token(IdToken(token, type), evse)
+    def _present_token(self, now: float, token: str, type: str = "ISO14443", evse: int | None = None) -> None:  # noqa: A002  # the contract's word
+        self._emulator.present_token(IdToken(token, type), evse, now)
 
-    def _suspend(self, evse: int, by: Side) -> None:
-        self._emulator.suspend(evse, by)
+    def _suspend(self, now: float, evse: int, by: Side) -> None:
+        self._emulator.suspend(evse, by, now)
 
-    def _resume(self, evse: int, by: Side) -> None:
-        self._emulator.resume(evse, by)
+    def _resume(self, now: float, evse: int, by: Side) -> None:
+        self._emulator.resume(evse, by, now)
 
-    def _set_power(self, evse: int, watts: float, phases: int | None = None) -> None:
+    def _set_power(self, now: float, evse: int, watts: float, phases: int | None = None) -> None:
         place = self._emulator.hardware.evse(evse)
-        place.set_power(watts, phases or place.phases, self._emulator.clock())
+        place.set_power(watts, phases or place.phases, now)
 
     # meters
 
-    def _set_meter(self, evse: int, wh: float) -> None:
-        self._emulator.hardware.evse(evse).register.set_wh(wh, self._emulator.clock())
+    def _set_meter(self, now: float, evse: int, wh: float) -> None:
+        self._emulator.hardware.evse(evse).register.set_wh(wh, now)
 
-    def _set_measurand(self, evse: int, measurand: str, value: float, **about: str) -> None:
+    def _set_measurand(self, now: float, evse: int, measurand: str, value: float, **about: str) -> None:
         place = self._emulator.hardware.evse(evse)
         if measurand == ENERGY_REGISTER:
             raise CommandError(f"{ENERGY_REGISTER} is the meter's register; use set_meter")
@@ -91,29 +91,29 @@ class Verbs:
 
     # link, network, power
 
-    def _connect(self) -> None:
-        self._emulator.powered.connect(self._emulator.clock())
+    def _connect(self, now: float) -> None:
+        self._emulator.powered.connect(now)
 
-    def _disconnect(self) -> None:
-        self._emulator.powered.disconnect(self._emulator.clock())
+    def _disconnect(self, now: float) -> None:
+        self._emulator.powered.disconnect(now)
 
-    def _cut(self, half_open: bool = False) -> Outcome:
+    def _cut(self, now: float, half_open: bool = False) -> Outcome:
         return Outcome(then=lambda: self._network.cut(half_open=half_open))
 
-    def _mend(self, half_open: bool = False) -> Outcome:
+    def _mend(self, now: float, half_open: bool = False) -> Outcome:
         del half_open  # whichever way it was cut, it is whole again
         return Outcome(then=self._network.mend)
 
-    def _power_cycle(self, off_seconds: float = 0) -> Outcome:
+    def _power_cycle(self, now: float, off_seconds: float = 0) -> Outcome:
         _ = self._emulator.powered
         return Outcome(then=lambda: self._power.cycle(off_seconds))
 
-    def _quit(self) -> Outcome:
+    def _quit(self, now: float) -> Outcome:
         return Outcome(then=self._power.quit)
 
     # clock, settings, state
 
-    def _set_clock(self, **given: Any) -> None:
+    def _set_clock(self, now: float, **given: Any) -> None:
         if not given:
             raise CommandError("set_clock takes utc, drift_ppm, or both")
         if "drift_ppm" in given:
@@ -121,18 +121,18 @@ class Verbs:
         if "utc" in given:
             utc = given["utc"]
             self._wall_clock.set(None if utc is None else to_utc_ms(datetime.fromisoformat(utc)))
-        if self._emulator.station is not None:
-            self._emulator.station.set_utc(self._wall_clock.utc_ms, self._emulator.clock())
+            if self._emulator.station is not None:
+                self._emulator.station.set_utc(self._wall_clock.utc_ms, now)
 
-    def _get_variable(self, **name: str) -> Outcome:
+    def _get_variable(self, now: float, **name: str) -> Outcome:
         return Outcome({"value": variables.get(self._emulator.config, variables.find(name))})
 
-    def _set_variable(self, value: str, **name: str) -> Outcome:
+    def _set_variable(self, now: float, value: str, **name: str) -> Outcome:
         self._emulator.config = variables.put(self._emulator.config, variables.find(name), value)
         return Outcome({"status": "RebootRequired"})
 
-    def _state(self) -> Outcome:
-        return Outcome({**self._emulator.state(), "network": self._network.description})
+    def _state(self, now: float) -> Outcome:
+        return Outcome({**self._emulator.state(now), "network": self._network.description})
 
 
 _VERBS: Mapping[str, Callable[..., Outcome | None]] = {

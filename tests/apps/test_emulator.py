@@ -1,5 +1,7 @@
 """The verbs against the station core in virtual time: no process, no network, no waiting."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -9,7 +11,7 @@ from ocpp_core import SeededEntropy
 from ocpp_core.domain.layout import Layout
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.errors import StoreError
-from ocpp_core.station import Station, StationConfig
+from ocpp_core.station import DoLock, DoPower, Station, StationConfig
 from ocpp_core.store import Commit, MemoryStore
 from ocpp_station.clockwork import WallClock
 from ocpp_station.control import Call, CommandError
@@ -42,8 +44,7 @@ class Rig:
         )
         self.clock = WallClock(lambda: self.now)
         self.verbs = Verbs(self.emulator, Network(), self.clock, self)
-        self.emulator.power_up(self.clock.utc_ms)
-        self.pump()
+        self.power_up(self.clock.utc_ms)
 
     def _build(self, config: StationConfig, now: float) -> Station:
         return Station(config, SeededEntropy(1), now, self.store.load())
@@ -61,16 +62,29 @@ class Rig:
     async def quit(self) -> None:
         self.quits += 1
 
-    def do(self, verb: str, **members: Any) -> Outcome:
-        outcome = self.verbs.perform(Call(verb, members))
+    @contextmanager
+    def turn(self) -> Iterator[float]:
+        self._read_meters()
+        yield self.now
         self.pump()
+
+    def _read_meters(self) -> None:
+        for evse, readings in self.emulator.meters():
+            self.station.meter(evse, readings, self.now)
+
+    def perform(self, verb: str, **members: Any) -> Outcome:
+        with self.emulator.moment() as now:
+            return self.verbs.perform(Call(verb, members), now)
+
+    def do(self, verb: str, **members: Any) -> Outcome:
+        outcome = self.perform(verb, **members)
         if outcome.then is not None:
             anyio.run(outcome.then)
         return outcome
 
     def refused(self, verb: str, **members: Any) -> str:
-        with pytest.raises(CommandError) as caught:
-            self.verbs.perform(Call(verb, members, "id"))
+        with pytest.raises(CommandError) as caught, self.emulator.moment() as now:
+            self.verbs.perform(Call(verb, members, "id"), now)
         assert caught.value.id == "id"
         return str(caught.value)
 
@@ -78,7 +92,7 @@ class Rig:
         end = self.now + seconds
         while (due := self.station.next_timer()) is not None and due <= end:
             self.now = max(self.now, due)
-            self.emulator.read_meters(self.now)
+            self._read_meters()
             self.station.handle_timer(self.now)
             self.pump()
         self.now = end
@@ -88,8 +102,17 @@ class Rig:
             for action in actions:
                 if isinstance(action, Commit):
                     self.store.commit(action)
+                elif isinstance(action, DoPower):
+                    self.emulator.switch_power(action.evse, action.on)
+                elif isinstance(action, DoLock):
+                    self.emulator.lock(action.ref, action.locked)
                 else:
-                    self.emulator.perform(action)
+                    self.emulator.observe(action)
+
+    def power_up(self, utc_ms: int | None) -> None:
+        self.emulator.power_up(utc_ms)
+        self.emulator.run_by(self.turn)
+        self.pump()
 
     @property
     def station(self) -> Station:
@@ -97,8 +120,7 @@ class Rig:
 
     def power_cycle(self) -> None:
         self.emulator.power_down()
-        self.emulator.power_up(self.clock.utc_ms)
-        self.pump()
+        self.power_up(self.clock.utc_ms)
 
     def phases(self) -> list[str]:
         return [it["phase"] for it in self.events if it["event"] == "transaction"]
@@ -186,15 +208,14 @@ def test_the_hardware_moves_without_power_the_station_learns_later(rig: Rig) -> 
         ("power_cycle", {}),
     ):
         assert rig.refused(verb, **members) == "the station has no power"
-    rig.verbs.perform(Call("plug_in", {"evse": 1}))
-    rig.verbs.perform(Call("plug_in", {"evse": 2}))
-    rig.verbs.perform(Call("plug_out", {"evse": 2}))
-    rig.verbs.perform(Call("set_clock", {"utc": None}))
+    rig.perform("plug_in", evse=1)
+    rig.perform("plug_in", evse=2)
+    rig.perform("plug_out", evse=2)
+    rig.perform("set_clock", utc=None)
     assert rig.refused("suspend", evse=1, by="EV") == "the station has no power"
-    state = rig.verbs.perform(Call("state", {})).answer
+    state = rig.perform("state").answer
     assert (state["power"], state["hardware"][0]["plugged"]) == (False, 1)
-    rig.emulator.power_up(None)
-    rig.pump()
+    rig.power_up(None)
     state = rig.do("state").answer
     assert [it["plugged"] for it in state["evses"]] == [1, None]
     assert state["clock"]["utc_ms"] is None
@@ -221,7 +242,6 @@ def test_what_cannot_be_is_refused_and_changes_nothing(rig: Rig) -> None:
 
 def test_other_readings_reach_the_station(rig: Rig) -> None:
     rig.do("set_measurand", evse=1, measurand="SoC", value=55, unit="Percent", location="EV")
-    rig.emulator.read_meters(rig.now)
     readings = rig.emulator.hardware.read(1, rig.now)
     assert [(it.value, it.unit, it.location) for it in readings if it.measurand == "SoC"] == [
         (55.0, "Percent", "EV")
@@ -246,13 +266,17 @@ def test_the_clock_can_be_set_wrong_or_forgotten(rig: Rig) -> None:
     rig.do("set_clock", drift_ppm=100_000)
     rig.now += 100
     assert rig.clock.utc_ms == 1893452400000 + 110_000
+    assert rig.do("state").answer["clock"]["utc_ms"] == 1893452400000 + 100_000
+    assert rig.clock.drifted(5000, 1.0) == 5100
+    rig.do("set_clock", drift_ppm=-400)
+    assert [rig.clock.drifted(0, 1.0) for _ in range(5)] == [0, 0, -1, 0, -1]
     rig.do("set_clock", utc=None)
     assert rig.clock.utc_ms is None
     assert rig.do("state").answer["clock"]["utc_ms"] is None
 
 
 def test_what_concerns_the_world_happens_after_the_answer(rig: Rig) -> None:
-    outcome = rig.verbs.perform(Call("cut", {"half_open": True}))
+    outcome = rig.perform("cut", half_open=True)
     assert rig.do("state").answer["network"] == "up"
     assert outcome.then is not None
     anyio.run(outcome.then)

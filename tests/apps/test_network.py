@@ -167,8 +167,22 @@ def test_a_half_open_connection_given_up_here_stays_open_for_the_peer(backend: s
 
 def test_power_loss_breaks_this_end_and_tells_the_peer_nothing(backend: str) -> None:
     async def scenario(line: Line) -> None:
-        await line.network.lose_power()
+        line.network.lose_power()
         assert await is_broken(line.here.receive())
+        await line.here.aclose()
+        assert await nothing_arrives(line.there)
+        await line.network.restore_power()
+        assert await is_broken(line.there.receive())
+
+    run(backend, scenario)
+
+
+def test_power_that_returns_before_the_network_tells_the_peer_nothing_yet(backend: str) -> None:
+    async def scenario(line: Line) -> None:
+        await line.network.cut(half_open=True)
+        line.network.lose_power()
+        await line.network.restore_power()
+        assert line.network.description == "half-open"
         assert await nothing_arrives(line.there)
         await line.network.mend()
         assert await is_broken(line.there.receive())
