@@ -25,6 +25,7 @@ from pydantic import (
     GetPydanticSchema,
     JsonValue,
     PlainSerializer,
+    SerializationInfo,
     model_serializer,
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
@@ -247,11 +248,11 @@ class OpenDatatype(Datatype):
     __pydantic_extra__: dict[str, Json] = Field(init=False)
 
     @model_serializer(mode="plain")
-    def _with_nulls(self) -> dict[str, object]:
+    def _with_nulls(self, info: SerializationInfo) -> dict[str, object]:
         """Leave out absent members but keep a ``null`` that came with the unnamed ones."""
         named = {
-            field.alias or name: getattr(self, name)
+            (field.alias if info.by_alias and field.alias else name): getattr(self, name)
             for name, field in type(self).model_fields.items()
             if getattr(self, name) is not None
         }
-        return named | (self.__pydantic_extra__ or {})
+        return named | (self.__pydantic_extra__ or {}) | named

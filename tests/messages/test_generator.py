@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +16,10 @@ pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="the tool is not part 
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> object:
+def tool(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Imports a module of the generator."""
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    from generate import names
-
-    return names
+    return lambda name: import_module(f"generate.{name}")
 
 
 def test_the_generated_files_are_up_to_date() -> None:
@@ -53,14 +55,14 @@ def test_check_finds_what_differs(tmp_path: Path) -> None:
         ("t", "t"),
     ],
 )
-def test_attribute_names(names: object, wire: str, attribute: str) -> None:
-    assert names.attribute_name(wire) == attribute  # type: ignore[attr-defined]
+def test_attribute_names(tool: Callable[[str], Any], wire: str, attribute: str) -> None:
+    assert tool("names").attribute_name(wire) == attribute
 
 
 @pytest.mark.parametrize("wire", ["newVATField", "x1", "Upper", "with_underscore", "dash-ed"])
-def test_an_unusual_wire_name_needs_a_review(names: object, wire: str) -> None:
+def test_an_unusual_wire_name_needs_a_review(tool: Callable[[str], Any], wire: str) -> None:
     with pytest.raises(KeyError):
-        names.attribute_name(wire)  # type: ignore[attr-defined]
+        tool("names").attribute_name(wire)
 
 
 @pytest.mark.parametrize(
@@ -79,5 +81,55 @@ def test_an_unusual_wire_name_needs_a_review(names: object, wire: str) -> None:
         ("IdleTIme", "IDLE_TIME"),
     ],
 )
-def test_member_names(names: object, value: str, member: str) -> None:
-    assert names.member_name(value) == member  # type: ignore[attr-defined]
+def test_member_names(tool: Callable[[str], Any], value: str, member: str) -> None:
+    assert tool("names").member_name(value) == member
+
+
+def test_the_reviewed_tables_hold_nothing_that_the_schemas_lack(tool: Callable[[str], Any]) -> None:
+    schemas, names, units = tool("schemas"), tool("names"), tool("units")
+    wires, values, numbers, places_16 = set(), set(), set(), set()
+    for version in map(schemas.load, schemas.VERSIONS):
+        values |= {value for known in version.types.values() for value in getattr(known, "values", ())}
+        bodies = [message.body for message in version.messages]
+        bodies += [known for known in version.types.values() if isinstance(known, schemas.Composite)]
+        members = {(body.name, member.wire, member.type) for body in bodies for member in body.members}
+        wires |= {wire for _, wire, _ in members}
+        for owner, wire, kind in members:
+            if isinstance(kind, schemas.Integer | schemas.Number):
+                numbers |= {wire, f"{owner}.{wire}"}
+            if version.name == "v16":
+                places_16.add(f"{owner}.{wire}")
+    assert names._REVIEWED.keys() <= wires
+    assert names._MEMBERS.keys() <= values
+    assert units._UNITS.keys() <= numbers
+    assert names.INLINE_16.keys() <= places_16
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"type": "string", "pattern": "x"}, "keywords the tool does not know"),
+        ({"type": "number", "multipleOf": 0.5}, "multipleOf"),
+        ({"type": "integer", "minimum": 0.5}, "no whole number"),
+        ({"type": ["string", "null"]}, "list"),
+    ],
+)
+def test_what_the_tool_does_not_understand_stops_it(
+    tool: Callable[[str], Any], node: dict[str, Any], message: str
+) -> None:
+    schemas = tool("schemas")
+    reader = schemas._Reader(schemas.Version("v201"), {})
+    with pytest.raises((SystemExit, TypeError), match=message):
+        reader.composite({"properties": {"member": node}}, "Owner")
+
+
+def test_one_name_for_two_types_stops_the_tool(tool: Callable[[str], Any]) -> None:
+    schemas = tool("schemas")
+    document = {"definitions": {"XEnumType": {"type": "string", "enum": ["a"]}}}
+    reference = {"properties": {"x": {"$ref": "#/definitions/XEnumType"}}}
+    version = schemas.Version("v201")
+    schemas._Reader(version, document).composite(reference, "One")
+    schemas._Reader(version, document).composite(reference, "Other")
+    document["definitions"]["XEnumType"]["enum"] = ["b"]
+    with pytest.raises(SystemExit, match="two types of one name"):
+        schemas._Reader(version, document).composite(reference, "Third")

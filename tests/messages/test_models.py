@@ -85,9 +85,9 @@ def test_wire_names_survive_verbatim(model: type[Payload], names: set[str]) -> N
 
 def test_enumerations_are_strings() -> None:
     assert issubclass(Enumeration, StrEnum)
-    assert v16.ChargePointStatus.SUSPENDED_EVSE == "SuspendedEVSE"
-    assert v16.Measurand.ENERGY_ACTIVE_IMPORT_REGISTER == "Energy.Active.Import.Register"
-    assert v21.ChargingProfilePurposeEnum.TX_PROFILE == "TxProfile"
+    assert str(v16.ChargePointStatus.SUSPENDED_EVSE) == "SuspendedEVSE"
+    assert str(v16.Measurand.ENERGY_ACTIVE_IMPORT_REGISTER) == "Energy.Active.Import.Register"
+    assert str(v21.ChargingProfilePurposeEnum.TX_PROFILE) == "TxProfile"
     dumped = v16.ResetRequest(type=v16.ResetType.HARD).model_dump()
     assert dumped == {"type": v16.ResetType.HARD}
     assert type(dumped["type"]) is v16.ResetType
@@ -233,7 +233,7 @@ def test_where_meter_values_and_stop_transaction_differ() -> None:
     assert v16.MeterValuesRequest(connector_id=1, meter_value=[in_hertz]).meter_value == [in_hertz]
 
 
-def test_the_documented_exi_response_of_the_errata() -> None:
+def test_an_exi_response_may_be_as_long_as_the_packaged_schema_says() -> None:
     status = v201.Iso15118EVCertificateStatusEnum.ACCEPTED
     assert v201.Get15118EVCertificateResponse(status=status, exi_response="x" * 7500)
     with pytest.raises(ValidationError):

@@ -1,6 +1,7 @@
-"""Units of numbers, read out of the schemas' descriptions and reviewed; written into the docstrings.
+"""Units of numbers, read out of the schemas' descriptions (1.6: its specification) and reviewed.
 
-By wire name, or by ``Class.wireName`` where one name means different things. No unit is ``""``.
+They go into the docstrings. By wire name, or by ``Class.wireName`` where one name means different things;
+``""`` where no unit is given.
 """
 
 _RATE = "A or W, as charging_rate_unit says"
@@ -9,7 +10,6 @@ _UNITS = {
     "cableMaxCurrent": "A",
     "carbonDioxideEmission": "g CO2 per kWh",
     "chargingTime": "s",
-    "delay": "s",
     "dischargeLimit": _RATE,
     "dischargeLimit_L2": _RATE,
     "dischargeLimit_L3": _RATE,
@@ -17,17 +17,12 @@ _UNITS = {
     "dynUpdateInterval": "s",
     "bulkSoC": "%",
     "energyAmount": "Wh",
-    "evDurationLevel1DCInjection": "s",
-    "evDurationLevel2DCInjection": "s",
     "evEnergyCapacity": "Wh",
-    "evIslandingTripTime": "s",
     "evMaxCurrent": "A",
     "evMaxEnergyRequest": "Wh",
     "evMaxPower": "W",
     "evMaxV2XEnergyRequest": "Wh",
     "evMaxVoltage": "V",
-    "evMaximumLevel1DCInjection": "A",
-    "evMaximumLevel2DCInjection": "A",
     "evMinCurrent": "A",
     "evMinEnergyRequest": "Wh",
     "evMinV2XEnergyRequest": "Wh",
@@ -36,7 +31,6 @@ _UNITS = {
     "evTargetEnergyRequest": "Wh",
     "frequency": "Hz",
     "fullSoC": "%",
-    "highFreq": "Hz",
     "hysteresisDelay": "s",
     "hysteresisGradient": "%/s",
     "idleTime": "s",
@@ -44,7 +38,6 @@ _UNITS = {
     "limit": _RATE,
     "limit_L2": _RATE,
     "limit_L3": _RATE,
-    "lowFreq": "Hz",
     "maxApparentPower": "VA",
     "maxChargeApparentPower": "VA",
     "maxChargeApparentPower_L2": "VA",
@@ -101,11 +94,9 @@ _UNITS = {
     "minTime": "s",
     "minVoltage": "V",
     "nominalVoltage": "V",
-    "overstayFeePeriod": "s",
     "overstayTimeThreshold": "s",
     "parkingFeePeriod": "s",
     "pctMaxDischargePower": "%",
-    "randomDelay": "s",
     "randomizedDelay": "s",
     "renewableGenerationPercentage": "%",
     "reservationTime": "s",
@@ -123,16 +114,15 @@ _UNITS = {
     "timeSpentCharging": "s",
     "timeout": "s",
     # one name, several meanings
-    "EVPowerScheduleEntry.power": "W",
+    "EVPowerScheduleEntry.duration": "",
+    "FixedVar.setpoint": "% of the rating that unit names",
     "RelativeTimeInterval.start": "s",
     "PriceLevelScheduleEntry.duration": "s",
     "StartTransactionRequest.meterStart": "Wh",
     "StopTransactionRequest.meterStop": "Wh",
-    "Tax.tax": "%",
     "TaxRate.tax": "%",
     "V2XFreqWattPoint.power": "W",
     "V2XSignalWattPoint.power": "W",
-    "StreamDataElement.t": "s",
 }
 
 

@@ -343,10 +343,7 @@ class TaxRule(Datatype):
 
 
 class OverstayRule(Datatype):
-    """Type of ``OverstayRuleList.overstay_rule``.
-
-    Unit of ``overstay_fee_period``: s.
-    """
+    """Type of ``OverstayRuleList.overstay_rule``."""
 
     overstay_fee: Annotated[RationalNumber, Field(alias="overstayFee")]
     overstay_rule_description: Annotated[

@@ -128,11 +128,7 @@ class DERCurveGet(Datatype):
 
 
 class EnterService(Datatype):
-    """Type of ``EnterServiceGet.enter_service`` and ``SetDERControlRequest.enter_service``.
-
-    Unit of ``high_freq`` and ``low_freq``: Hz.
-    Unit of ``delay`` and ``random_delay``: s.
-    """
+    """Type of ``EnterServiceGet.enter_service`` and ``SetDERControlRequest.enter_service``."""
 
     priority: Annotated[int, Field(ge=0)]
     high_voltage: Annotated[float, Field(alias="highVoltage")]
@@ -181,7 +177,7 @@ class FixedPFGet(Datatype):
 class FixedVar(Datatype):
     """Type of ``FixedVarGet.fixed_var`` and ``SetDERControlRequest.fixed_var``.
 
-    Unit of ``setpoint``: A or W, as charging_rate_unit says.
+    Unit of ``setpoint``: % of the rating that unit names.
     Unit of ``duration``: s.
     """
 

@@ -236,10 +236,7 @@ class SetMonitoringResult(Datatype):
 
 
 class StreamDataElement(Datatype):
-    """Type of ``NotifyPeriodicEventStream.data``.
-
-    Unit of ``t``: s.
-    """
+    """Type of ``NotifyPeriodicEventStream.data``."""
 
     t: float
     v: Annotated[str, Field(max_length=2500)]

@@ -132,9 +132,6 @@ class DERChargingParameters(Datatype):
     ``min_discharge_reactive_power``, ``min_discharge_reactive_power_l2`` and
     ``min_discharge_reactive_power_l3``: var.
     Unit of ``nominal_voltage``, ``max_nominal_voltage`` and ``min_nominal_voltage``: V.
-    Unit of ``ev_islanding_trip_time``, ``ev_duration_level1_dc_injection`` and
-    ``ev_duration_level2_dc_injection``: s.
-    Unit of ``ev_maximum_level1_dc_injection`` and ``ev_maximum_level2_dc_injection``: A.
     Unit of ``ev_reactive_susceptance``: S.
     Unit of ``ev_session_total_discharge_energy_available``: Wh.
     """
@@ -246,11 +243,7 @@ class EVAbsolutePriceSchedule(Datatype):
 
 
 class EVPowerScheduleEntry(Datatype):
-    """Type of ``EVPowerSchedule.ev_power_schedule_entries``.
-
-    Unit of ``duration``: s.
-    Unit of ``power``: W.
-    """
+    """Type of ``EVPowerSchedule.ev_power_schedule_entries``."""
 
     duration: int
     power: float
