@@ -113,10 +113,10 @@ class Context:
         # An answer makes a frame or a notice, never a call that would have to be handled.
         self.out += [action for action in self.session.actions() if not isinstance(action, CallReceived)]
 
-    def fingerprint(self, action: str) -> str:
+    def fingerprint(self, action: str) -> int:
         """64 bits that tell the payload of the call being handled from any other."""
         payload = self.frame[self.frame.find(action) :]
-        return sha256(payload.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return int.from_bytes(sha256(payload.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
     # Questions to the application.
 

@@ -16,11 +16,6 @@ from .sequence import SeenNumbers
 FINGERPRINTS = 4
 """Messages without a number that are remembered per transaction. A station repeats its last one only."""
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-Mark = tuple[int, float]
-"""A moment in epoch milliseconds and the register in Wh then."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bill:
@@ -63,9 +58,10 @@ class Record:
     confirmed: bool = False
     # Below: what changes with every message, in a row of its own.
     seen: SeenNumbers = field(default_factory=SeenNumbers)
-    fingerprints: list[str] = field(default_factory=list)
-    earliest: Mark | None = None
-    latest: Mark | None = None
+    fingerprints: list[int] = field(default_factory=list)
+    earliest: list[float] = field(default_factory=list)
+    """The earliest moment (epoch ms) that a register was read, and the Wh; empty if none was."""
+    latest: list[float] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
@@ -74,8 +70,8 @@ class Record:
 
     def bill(self) -> Bill:
         """What it comes to."""
-        start = self.start_wh if self.start_wh is not None or self.earliest is None else self.earliest[1]
-        stop = self.stop_wh if self.stop_wh is not None or self.latest is None else self.latest[1]
+        start = self.start_wh if self.start_wh is not None or not self.earliest else self.earliest[1]
+        stop = self.stop_wh if self.stop_wh is not None or not self.latest else self.latest[1]
         return Bill(
             self.transaction,
             self.evse,
@@ -125,15 +121,16 @@ class Ledger:
 
     def save(self, record: Record) -> None:
         """Write all that is known of a transaction; an old ended one goes for one that has just ended."""
-        self._tables.put(self._rows, record.transaction, _encode(_row(record)))
+        self._tables.put(self._rows, record.transaction, json.dumps(_row(record)))
         self.save_progress(record)
         if record.ended:
             self._drop_oldest(ended=True, limit=self._limits[1])
 
     def save_progress(self, record: Record) -> None:
         """Write what every message changes."""
-        row = (record.seen.intervals, record.fingerprints, record.earliest, record.latest)
-        self._tables.put(self._progress, record.transaction, _encode(row))
+        # Lists of numbers are JSON as Python writes them; an encoder would take thrice as long, per message.
+        row = f"[{record.seen.intervals},{record.fingerprints},{record.earliest},{record.latest}]"
+        self._tables.put(self._progress, record.transaction, row)
 
     def _drop_oldest(self, *, ended: bool, limit: int) -> Record | None:
         same = [record for record in self.records.values() if record.ended is ended]
@@ -177,7 +174,7 @@ def info_row(info: IdTokenInfo) -> list[object]:
 
 def _record(transaction: str, row: Mapping[str, Any], progress: str | None) -> Record:
     info = row["info"]
-    seen, fingerprints, earliest, latest = json.loads(progress or "[[],[],null,null]")
+    seen, fingerprints, earliest, latest = json.loads(progress or "[[],[],[],[]]")
     return Record(
         transaction,
         row["serial"],
@@ -194,6 +191,6 @@ def _record(transaction: str, row: Mapping[str, Any], progress: str | None) -> R
         row["confirmed"],
         SeenNumbers(seen),
         fingerprints,
-        earliest and (earliest[0], earliest[1]),
-        latest and (latest[0], latest[1]),
+        earliest,
+        latest,
     )

@@ -35,7 +35,7 @@ class Reports:
         self._table = table
         try:
             self._recent = [
-                str(fingerprint) for fingerprint in json.loads(context.tables.get(table, _KEY) or "[]")
+                int(fingerprint) for fingerprint in json.loads(context.tables.get(table, _KEY) or "[]")
             ]
         except (TypeError, ValueError) as error:
             raise StoreError(f"the reports of {context.identity!r} are damaged: {error}") from error

@@ -48,7 +48,7 @@ class Transactions:
     def report(self, call_id: str, report: TransactionReport, now: float) -> None:
         """A message about a transaction."""
         unnumbered = report.phase is Phase.UPDATED and report.seq_no is None
-        fingerprint = self._context.fingerprint(_UNNUMBERED) if unnumbered else ""
+        fingerprint = self._context.fingerprint(_UNNUMBERED) if unnumbered else 0
         record = self._find(report, fingerprint) or self._create(report)
         fresh = self._take_in(record, report, fingerprint)
         info = self._word_on(record, report)
@@ -77,7 +77,7 @@ class Transactions:
 
     # Which transaction it is.
 
-    def _find(self, report: TransactionReport, fingerprint: str) -> Record | None:
+    def _find(self, report: TransactionReport, fingerprint: int) -> Record | None:
         records = self.ledger.records
         if report.transaction is not None:
             return records.get(report.transaction)
@@ -89,7 +89,7 @@ class Transactions:
             self._context.notice(NoticeKind.START_UNKNOWN, detail)
         return record
 
-    def _find_nameless(self, report: TransactionReport, fingerprint: str) -> Record | None:
+    def _find_nameless(self, report: TransactionReport, fingerprint: int) -> Record | None:
         """The transaction of a station that never learned its id (1.6 errata 3.18), if it is beyond doubt.
 
         It is one whose id the station has never used. A StopTransaction does not even name a connector.
@@ -140,7 +140,7 @@ class Transactions:
 
     # What is new of it.
 
-    def _take_in(self, record: Record, report: TransactionReport, fingerprint: str) -> bool:
+    def _take_in(self, record: Record, report: TransactionReport, fingerprint: int) -> bool:
         """Write a message's facts down; False if they were known."""
         counted = self._count(record, report, fingerprint)
         if report.phase is Phase.UPDATED:
@@ -157,7 +157,7 @@ class Transactions:
             self.ledger.save(record)
         return True
 
-    def _count(self, record: Record, report: TransactionReport, fingerprint: str) -> bool:
+    def _count(self, record: Record, report: TransactionReport, fingerprint: int) -> bool:
         """Whether this message, by its number or else its content, was not there yet."""
         number = report.seq_no
         if number is not None:
@@ -295,7 +295,7 @@ def _note_register(record: Record, report: TransactionReport) -> None:
     register = report.register
     if register is None:
         return
-    if record.earliest is None or register.first_ms < record.earliest[0]:
-        record.earliest = register.first_ms, register.first_wh
-    if record.latest is None or register.last_ms >= record.latest[0]:
-        record.latest = register.last_ms, register.last_wh
+    if not record.earliest or register.first_ms < record.earliest[0]:
+        record.earliest = [register.first_ms, register.first_wh]
+    if not record.latest or register.last_ms >= record.latest[0]:
+        record.latest = [register.last_ms, register.last_wh]

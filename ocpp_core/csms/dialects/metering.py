@@ -35,7 +35,8 @@ def register_span(meter_values: Sequence[Any], watt_hours: WattHours) -> Registe
         wh = _register(meter_value.sampled_value, watt_hours)
         if wh is None:
             continue
-        mark = to_utc_ms(meter_value.timestamp), wh
+        # Into the one UTC first: between two time zones datetime subtracts five times slower.
+        mark = to_utc_ms(in_utc(meter_value.timestamp)), wh
         if first is None or mark[0] < first[0]:
             first = mark
         if last is None or mark[0] >= last[0]:
