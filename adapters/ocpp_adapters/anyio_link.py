@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 import anyio
+import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
@@ -15,6 +16,7 @@ from ocpp_core.wire import ClientConfig, Closed, Endpoint, HandshakeFailed, Link
 
 from .driver import Driver
 from .sessions import GOING_AWAY, Limits, Session
+from .stores import Finish, Submit
 
 _READ_SIZE = 64 << 10
 _UNREAD = 256 << 10
@@ -216,6 +218,20 @@ class AnyioConcurrency:
 async def await_it(work: Coroutine[Any, Any, None]) -> None:
     """For ``start_soon``, which wants a function."""
     await work
+
+
+def in_thread(tasks: TaskGroup) -> Submit:
+    """Work in worker threads. What was begun is ended and told, whatever is cancelled meanwhile."""
+
+    async def run(work: Callable[[], Finish]) -> None:
+        with anyio.CancelScope(shield=True):
+            finish = await anyio.to_thread.run_sync(work)
+        finish()
+
+    def submit(work: Callable[[], Finish]) -> None:
+        tasks.start_soon(run, work)
+
+    return submit
 
 
 async def dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) -> ByteStream:

@@ -13,10 +13,10 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import anyio
-from anyio import to_thread
 from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_core.domain.layout import ConnectorRef
@@ -35,10 +35,10 @@ from ocpp_core.station import (
 from ocpp_core.store import Commit, MemoryStore
 from ocpp_core.wire import ClientConfig, Closed, Endpoint, FailureReason, HandshakeFailed, Text
 
-from .anyio_link import Alarm, ClientStream, dial, unwrap
+from .anyio_link import Alarm, ClientStream, dial, in_thread, unwrap
 from .host import Host
 from .sessions import Session, TextLink
-from .stores import Committer, Done, Store, StoreWriteError, inline
+from .stores import Committer, Done, Store, attempt, inline
 
 _FAILURES = {
     FailureReason.REFUSED_SUBPROTOCOL: LinkFailure.REFUSED_SUBPROTOCOL,
@@ -233,23 +233,14 @@ class _StationSession(Session):
             self._runner.station.link_closed(closed.code, closed.reason, now)
 
 
-def in_thread(store: Store, tasks: TaskGroup) -> Committer:
-    """Commit in a worker thread, so that the loop does not wait for the disk.
-
-    A commit that was begun is ended, whatever is cancelled meanwhile.
-    """
+def _committer(store: Store, tasks: TaskGroup) -> Committer:
+    """Memory at once; anything else from a worker thread, so that the loop does not wait for the disk."""
+    if isinstance(store, MemoryStore):
+        return inline(store)
+    submit = in_thread(tasks)
 
     def commit(commit: Commit, done: Done) -> None:
-        tasks.start_soon(write, commit, done)
-
-    async def write(commit: Commit, done: Done) -> None:
-        error: StoreWriteError | None = None
-        with anyio.CancelScope(shield=True):
-            try:
-                await to_thread.run_sync(store.commit, commit)
-            except StoreWriteError as failure:
-                error = failure
-        done(error)
+        submit(lambda: partial(done, attempt(lambda: store.commit(commit))))
 
     return commit
 
@@ -291,7 +282,7 @@ async def connect_station(
                 config,
                 hardware,
                 observe,
-                committer=inline(store) if isinstance(store, MemoryStore) else in_thread(store, tasks),
+                committer=_committer(store, tasks),
                 tasks=tasks,
                 ssl_context=ssl_context,
                 entropy=entropy,

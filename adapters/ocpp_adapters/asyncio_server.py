@@ -8,7 +8,8 @@ not read is not read from either.
 import asyncio
 import logging
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from enum import Flag, auto
 from types import TracebackType
 from typing import Any, Self, cast
@@ -17,6 +18,7 @@ from ocpp_core.wire import ServerConfig, WebSocketServer
 
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
+from .stores import Finish
 
 _READ_SIZE = 256 << 10
 _log = logging.getLogger(__name__)
@@ -251,3 +253,22 @@ class AsyncioConcurrency:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
+
+
+class DiskThread:
+    """One thread that works for asyncio; for :class:`~ocpp_adapters.stores.GroupCommitter`."""
+
+    __slots__ = ("_executor", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(1, "ocpp-disk")
+
+    def submit(self, work: Callable[[], Finish]) -> None:
+        """Work in the thread, finish in the loop."""
+        future = self._loop.run_in_executor(self._executor, work)
+        future.add_done_callback(lambda done: done.result()())
+
+    def close(self) -> None:
+        """Wait for what was begun."""
+        self._executor.shutdown()

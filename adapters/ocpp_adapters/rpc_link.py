@@ -7,8 +7,8 @@ deadlock.
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
@@ -31,6 +31,7 @@ from ocpp_core.rpc import (
 )
 from ocpp_core.wire import Closed
 
+from .calls import Concurrency, Event, Outcomes
 from .sessions import Session, TextLink
 
 _log = logging.getLogger(__name__)
@@ -54,30 +55,6 @@ class RefuseCallError(Exception):
         self.code = code
         self.description = description
         self.details: Mapping[str, JsonValue] = dict(details or {})
-
-
-class Event(Protocol):
-    """What :class:`asyncio.Event` and :class:`anyio.Event` have in common."""
-
-    def set(self) -> None:
-        """Wake whoever waits."""
-        ...
-
-    async def wait(self) -> object:
-        """Wait until it is set."""
-        ...
-
-
-class Concurrency(Protocol):
-    """The two things that a link needs of a loop."""
-
-    def event(self) -> Event:
-        """A new event."""
-        ...
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine, which raises nothing, beside everything else."""
-        ...
 
 
 Handler: TypeAlias = Callable[
@@ -110,9 +87,9 @@ class RpcLink(Session):
         "_entropy",
         "_handler",
         "_link",
+        "_outcomes",
         "_role",
         "_rpc",
-        "_waiting",
         "_watchers",
     )
 
@@ -133,7 +110,7 @@ class RpcLink(Session):
         self._answers = answers
         self._link: TextLink | None = None
         self._rpc: RpcSession | None = None
-        self._waiting: dict[str, _Waiting] = {}
+        self._outcomes: Outcomes[CallSucceeded | CallFailed] = Outcomes(concurrency)
         self._watchers: list[Event] = []
         self._closed: Closed | None = None
         self._draining = False
@@ -176,21 +153,18 @@ class RpcLink(Session):
             open yet, the queue is full, or the request is not one to send.
         """
         link, rpc = self._usable(request)
-        waiting = _Waiting(self._concurrency.event())
         call_id = rpc.call(request, link.now(), timeout=timeout, rank=rank)
-        self._waiting[call_id] = waiting
+        self._outcomes.expect(call_id)
         self._drain()
-        try:
-            await waiting.event.wait()
-        except BaseException:
-            if self._waiting.pop(call_id, None) is not None and self._rpc is not None:
-                rpc.cancel(call_id, link.now())
-                self._drain()
-            raise
-        assert waiting.outcome is not None
-        if isinstance(waiting.outcome, CallFailed):
-            raise CallFailedError(waiting.outcome)
-        return waiting.outcome.response
+        outcome = await self._outcomes.wait(call_id, lambda: self._withdraw(call_id))
+        if isinstance(outcome, CallFailed):
+            raise CallFailedError(outcome)
+        return outcome.response
+
+    def _withdraw(self, call_id: str) -> None:
+        link, rpc = self._opened()
+        rpc.cancel(call_id, link.now())
+        self._drain()
 
     def send(self, request: Request) -> None:
         """Send an unconfirmed message (OCPP 2.1). Raises what :meth:`call` raises."""
@@ -283,10 +257,7 @@ class RpcLink(Session):
             case SendReceived():
                 self._hear(action)
             case CallSucceeded() | CallFailed():
-                waiting = self._waiting.pop(action.call_id, None)
-                if waiting is not None:
-                    waiting.outcome = action
-                    waiting.event.set()
+                self._outcomes.settle(action.call_id, action)
             case _:
                 _log.info("%s: %s", link.identity, action)
 
@@ -342,13 +313,3 @@ class RpcLink(Session):
             await heard
         except Exception as error:
             _log.error("the handler of %s failed", message.action, exc_info=error)
-
-
-class _Waiting:
-    """A call of ours whose outcome somebody waits for."""
-
-    __slots__ = ("event", "outcome")
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        self.outcome: CallSucceeded | CallFailed | None = None

@@ -6,10 +6,11 @@ many machines while the disk is busy and writes them as one transaction.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from ocpp_core import StoreError
-from ocpp_core.store import Commit, Snapshot
+from ocpp_core.store import Commit, MemoryStore, Snapshot
 
 
 class StoreWriteError(StoreError):
@@ -34,89 +35,142 @@ Done: TypeAlias = Callable[[StoreWriteError | None], None]
 Committer: TypeAlias = Callable[[Commit, Done], None]
 """Starts to make a commit durable; at most one per machine at a time."""
 
+Loaded: TypeAlias = Callable[[Snapshot | StoreError], None]
+"""Called once, in the loop's thread, with rows or with why there are none."""
+
+
+def attempt(write: Callable[[], None]) -> StoreWriteError | None:
+    """Write; whatever goes wrong is a failed commit, which a machine knows how to live with."""
+    try:
+        write()
+    except StoreWriteError as error:
+        return error
+    except Exception as error:
+        return StoreWriteError(f"the store failed: {error!r}")
+    return None
+
 
 def inline(store: Store) -> Committer:
     """Commit in the caller's thread: right for memory, and for a loop that has nothing else to do."""
 
     def commit(commit: Commit, done: Done) -> None:
-        try:
-            store.commit(commit)
-        except StoreWriteError as error:
-            done(error)
-        else:
-            done(None)
+        done(attempt(lambda: store.commit(commit)))
 
     return commit
 
 
-class ManyStore(Protocol):
+class Stores(Protocol):
     """Durable rows of many machines, told apart by a scope (a station's identity)."""
+
+    def committer(self, scope: str) -> Committer:
+        """Where the machine of this scope commits."""
+        ...
+
+    def load(self, scope: str, loaded: Loaded) -> None:
+        """Fetch the rows of a scope, with everything committed so far."""
+        ...
+
+
+class MemoryStores:
+    """Rows of many machines in memory."""
+
+    __slots__ = ("_stores",)
+
+    def __init__(self) -> None:
+        self._stores: dict[str, MemoryStore] = {}
+
+    def committer(self, scope: str) -> Committer:
+        """Where the machine of this scope commits."""
+        return inline(self._stores.setdefault(scope, MemoryStore()))
+
+    def load(self, scope: str, loaded: Loaded) -> None:
+        """Fetch the rows of a scope, at once."""
+        store = self._stores.get(scope)
+        loaded({} if store is None else store.load())
+
+
+class ManyStore(Protocol):
+    """A store with scopes whose calls take their time, as
+    :class:`~ocpp_adapters.sqlite_store.SqliteStore`."""
 
     def commit_all(self, commits: Sequence[tuple[str, Commit]]) -> None:
         """Make (scope, commit) pairs durable as one transaction. Raises StoreWriteError: none is."""
         ...
 
+    def load(self, scope: str) -> Snapshot:
+        """The rows of a scope. Raises StoreError."""
+        ...
 
-Outcome: TypeAlias = list[StoreWriteError | None]
 
-Submit: TypeAlias = Callable[[Callable[[], Outcome], Callable[[Outcome], None]], None]
-"""``submit(write, finished)``: run ``write()``, which raises nothing, in a thread; then ``finished`` with its
-result in the loop's thread. It is called for one write at a time, so order is kept."""
+Finish: TypeAlias = Callable[[], None]
+Submit: TypeAlias = Callable[[Callable[[], Finish]], None]
+"""``submit(work)``: run ``work()``, which raises nothing, in a thread; then what it returned in the loop's
+thread. It is called for one piece of work at a time, so order is kept."""
 
 
 class GroupCommitter:
     """Many machines, one disk: whatever came in during one write goes into the next, as one transaction.
 
     Commits that fail together are tried again one by one, so that nobody fails for another's sake. The
-    waiting list is bounded by the number of machines, each of which has at most one commit under way.
+    waiting lists are bounded by the number of machines, each of which waits for one thing at a time.
     """
 
-    __slots__ = ("_store", "_submit", "_waiting", "_writing")
+    __slots__ = ("_busy", "_commits", "_loads", "_store", "_submit")
 
     def __init__(self, store: ManyStore, submit: Submit) -> None:
         self._store = store
         self._submit = submit
-        self._waiting: list[tuple[str, Commit, Done]] = []
-        self._writing: list[tuple[str, Commit, Done]] = []
+        self._commits: list[tuple[str, Commit, Done]] = []
+        self._loads: list[tuple[str, Loaded]] = []
+        self._busy = False
 
-    @property
-    def busy(self) -> bool:
-        """Whether a write is under way."""
-        return bool(self._writing)
-
-    def scope(self, scope: str) -> Committer:
-        """The committer of one machine."""
+    def committer(self, scope: str) -> Committer:
+        """Where the machine of this scope commits."""
 
         def commit(commit: Commit, done: Done) -> None:
-            self._waiting.append((scope, commit, done))
-            if not self._writing:
-                self._write()
+            self._commits.append((scope, commit, done))
+            self._next()
 
         return commit
 
-    def _write(self) -> None:
-        self._writing, self._waiting = self._waiting, []
-        commits = [(scope, commit) for scope, commit, _ in self._writing]
-        self._submit(lambda: self._together_or_alone(commits), self._finished)
+    def load(self, scope: str, loaded: Loaded) -> None:
+        """Fetch the rows of a scope, behind the commits that wait."""
+        self._loads.append((scope, loaded))
+        self._next()
 
-    def _together_or_alone(self, commits: list[tuple[str, Commit]]) -> Outcome:
-        error = self._attempt(commits)
+    def _next(self) -> None:
+        if self._busy or not (self._commits or self._loads):
+            return
+        self._busy = True
+        commits, self._commits = self._commits, []
+        loads, self._loads = self._loads, []
+        self._submit(lambda: self._work(commits, loads))
+
+    def _work(self, commits: list[tuple[str, Commit, Done]], loads: list[tuple[str, Loaded]]) -> Finish:
+        """In the thread: commit, then load; returns what tells everybody."""
+        outcomes = self._commit([(scope, commit) for scope, commit, _ in commits])
+        rows = [self._load(scope) for scope, _ in loads]
+
+        def finish() -> None:
+            self._busy = False
+            for (_, _, done), outcome in zip(commits, outcomes, strict=True):
+                done(outcome)
+            for (_, loaded), snapshot in zip(loads, rows, strict=True):
+                loaded(snapshot)
+            self._next()
+
+        return finish
+
+    def _commit(self, commits: list[tuple[str, Commit]]) -> list[StoreWriteError | None]:
+        if not commits:
+            return []
+        error = attempt(lambda: self._store.commit_all(commits))
         if error is None or len(commits) == 1:
             return [error] * len(commits)
-        return [self._attempt([commit]) for commit in commits]
+        return [attempt(partial(self._store.commit_all, [commit])) for commit in commits]
 
-    def _attempt(self, commits: list[tuple[str, Commit]]) -> StoreWriteError | None:
+    def _load(self, scope: str) -> Snapshot | StoreError:
         try:
-            self._store.commit_all(commits)
-        except StoreWriteError as error:
+            return self._store.load(scope)
+        except StoreError as error:
             return error
-        except Exception as error:
-            return StoreWriteError(f"the store failed: {error!r}")
-        return None
-
-    def _finished(self, outcome: Outcome) -> None:
-        written, self._writing = self._writing, []
-        for (_, _, done), error in zip(written, outcome, strict=True):
-            done(error)
-        if self._waiting and not self._writing:
-            self._write()

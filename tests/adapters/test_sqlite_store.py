@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocpp_adapters.sqlite_store import APPLICATION_ID, SCHEMA_VERSION, SqliteStore
-from ocpp_adapters.stores import GroupCommitter, Outcome, StoreWriteError, inline
+from ocpp_adapters.stores import Finish, GroupCommitter, MemoryStores, StoreWriteError, inline
 from ocpp_core import LocalProtocolError, StoreError
-from ocpp_core.store import Commit, Delete, MemoryStore, Put
+from ocpp_core.store import Commit, Delete, MemoryStore, Put, Snapshot
 
 COMMITTER = Path(__file__).with_name("committer.py")
 
@@ -265,29 +265,29 @@ def test_inline_reports_at_once(path: Path) -> None:
 
 
 class Disk:
-    """A submit that writes when told to, as a busy disk does."""
+    """A submit that works when told to, as a busy disk does."""
 
     def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[[], Outcome], Callable[[Outcome], None]]] = []
+        self.jobs: list[Callable[[], Finish]] = []
 
-    def __call__(self, write: Callable[[], Outcome], finished: Callable[[Outcome], None]) -> None:
-        self.jobs.append((write, finished))
+    def __call__(self, work: Callable[[], Finish]) -> None:
+        self.jobs.append(work)
 
     def run(self) -> None:
-        write, finished = self.jobs.pop(0)
-        finished(write())
+        self.jobs.pop(0)()()
 
 
-def test_commits_that_come_during_a_write_go_together_into_the_next(path: Path) -> None:
-    store, disk, heard = SqliteStore(path), Disk(), list[str]()
+def test_what_comes_during_a_write_goes_together_into_the_next(path: Path) -> None:
+    store, disk, heard = SqliteStore(path), Disk(), list[object]()
     group = GroupCommitter(store, disk)
     for number in range(4):
-        group.scope(f"CP{number}")(put("k", "r"), lambda error, n=number: heard.append(f"{n} {error}"))
-    assert (len(disk.jobs), heard, group.busy) == (1, [], True)
+        group.committer(f"CP{number}")(put("k", "r"), lambda error, n=number: heard.append(f"{n} {error}"))
+    group.load("CP3", heard.append)
+    assert (len(disk.jobs), heard) == (1, [])
     disk.run()
     assert (len(disk.jobs), heard) == (1, ["0 None"])
     disk.run()
-    assert (len(disk.jobs), heard, group.busy) == (0, ["0 None", "1 None", "2 None", "3 None"], False)
+    assert (len(disk.jobs), heard[1:]) == (0, ["1 None", "2 None", "3 None", {"t": {"k": "r"}}])
     assert all(store.load(f"CP{number}") == {"t": {"k": "r"}} for number in range(4))
 
 
@@ -296,13 +296,13 @@ def test_a_commit_that_cannot_be_written_fails_alone(path: Path) -> None:
     group = GroupCommitter(store, disk)
 
     def hear(name: str, commit: Commit) -> None:
-        group.scope(name)(commit, lambda error: heard.__setitem__(name, error))
+        group.committer(name)(commit, lambda error: heard.__setitem__(name, error))
 
-    group.scope("a")(put("k", "r"), lambda error: hear("a", put("k", "again")))
+    group.committer("a")(put("k", "r"), lambda error: hear("a", put("k", "again")))
     hear("b", put("k", "\ud800"))
     hear("c", put("k", "r"))
-    disk.run()
-    disk.run()
+    while disk.jobs:
+        disk.run()
     assert {name: type(error) for name, error in heard.items()} == {
         "a": type(None),
         "b": StoreWriteError,
@@ -311,15 +311,30 @@ def test_a_commit_that_cannot_be_written_fails_alone(path: Path) -> None:
     assert [store.load(name) for name in "abc"] == [{"t": {"k": "again"}}, {}, {"t": {"k": "r"}}]
 
 
-def test_an_unforeseen_error_of_the_store_is_a_failed_commit() -> None:
+def test_whatever_goes_wrong_in_a_store_is_told() -> None:
     class Broken:
         def commit_all(self, commits: object) -> None:
             raise RuntimeError("no")
 
+        def load(self, scope: str) -> Snapshot:
+            raise StoreError("damaged")
+
     disk, heard = Disk(), list[object]()
-    GroupCommitter(Broken(), disk).scope("a")(put("k", "r"), heard.append)
+    group = GroupCommitter(Broken(), disk)
+    group.committer("a")(put("k", "r"), heard.append)
     disk.run()
-    assert isinstance(heard[0], StoreWriteError)
+    group.load("a", heard.append)
+    disk.run()
+    assert [type(error) for error in heard] == [StoreWriteError, StoreError]
+
+
+def test_memory_stores_keep_scopes_apart() -> None:
+    stores, heard = MemoryStores(), list[object]()
+    stores.load("a", heard.append)
+    stores.committer("a")(put("k", "r"), heard.append)
+    stores.load("a", heard.append)
+    stores.load("b", heard.append)
+    assert heard == [{}, None, {"t": {"k": "r"}}, {}]
 
 
 def test_commits_from_many_threads_are_kept(path: Path) -> None:
