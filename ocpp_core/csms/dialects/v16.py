@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import JsonValue, ValidationError
 
 from ...domain.layout import ConnectorRef, Layout
-from ...domain.metering import ENERGY_REGISTER, Quantity
+from ...domain.metering import ENERGY_REGISTER, Quantity, ReadingContext
 from ...domain.status import BootReason, ConnectorStatus, StationInfo
 from ...domain.time import from_utc_ms, to_utc_ms
 from ...domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
@@ -163,6 +163,7 @@ class V16Dialect:
             evse=ref.evse,
             connector=ref.connector,
             register=_mark(at, scaled(str(request.meter_start), 0)),
+            readings=Readings((request,), _start_readings),
             id_token=IdToken(request.id_tag),
             verify=True,
             reservation_id=request.reservation_id,
@@ -186,7 +187,7 @@ class V16Dialect:
             at=at,
             trigger=trigger,
             register=span,
-            readings=Readings(data, _readings),
+            readings=Readings((request,), _stop_readings),
             id_token=None if request.id_tag is None else IdToken(request.id_tag),
             stop_reason=reason,
         )
@@ -364,6 +365,25 @@ def _parts(sample: v16.SampledValue) -> tuple[Quantity | None, str | None]:
         sample.location and str(sample.location),
     )
     return quantity, None
+
+
+def _register_reading(at: datetime, context: ReadingContext, meter: int) -> tuple[Reading, ...]:
+    wh = scaled(str(meter), 0)
+    return () if wh is None else (Reading(in_utc(at), context, (Quantity(wh),)),)
+
+
+def _start_readings(requests: Sequence[v16.StartTransactionRequest]) -> tuple[Reading, ...]:
+    (request,) = requests
+    return _register_reading(request.timestamp, ReadingContext.TRANSACTION_BEGIN, request.meter_start)
+
+
+def _stop_readings(requests: Sequence[v16.StopTransactionRequest]) -> tuple[Reading, ...]:
+    """The transaction's data, and meterStop if they do not hold the values at the end."""
+    (request,) = requests
+    readings = _readings(request.transaction_data or ())
+    if any(reading.context == ReadingContext.TRANSACTION_END for reading in readings):
+        return readings
+    return readings + _register_reading(request.timestamp, ReadingContext.TRANSACTION_END, request.meter_stop)
 
 
 def _readings(values: Sequence[v16.MeterValue]) -> tuple[Reading, ...]:
