@@ -22,15 +22,11 @@ from ocpp_core.versions import OcppVersion
 
 _FOLDERS = {OcppVersion.V16: "v16", OcppVersion.V201: "v201", OcppVersion.V21: "v21"}
 
-_formats = FormatChecker(formats=())
 
-
-@_formats.checks("date-time")
 def _date_time(value: object) -> bool:
     return not isinstance(value, str) or validate_rfc3339(value)
 
 
-@_formats.checks("uri")
 def _uri(value: object) -> bool:
     if not isinstance(value, str):
         return True
@@ -39,6 +35,11 @@ def _uri(value: object) -> bool:
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#[]@!$&'()*+,;="
     )
     return legal and bool(urlsplit(value).scheme)
+
+
+_formats = FormatChecker(formats=())
+_formats.checks("date-time")(_date_time)
+_formats.checks("uri")(_uri)
 
 
 def schema_folder(version: OcppVersion) -> Path:

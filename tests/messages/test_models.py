@@ -6,6 +6,7 @@ import pickle
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,13 +108,13 @@ def test_strict_from_python_too() -> None:
 def test_payloads_are_values() -> None:
     request = v16.UnlockConnectorRequest(connector_id=1)
     with pytest.raises(ValidationError):
-        request.connector_id = 2  # type: ignore[misc]
+        request.connector_id = 2
     assert request.model_copy(update={"connector_id": 2}) == v16.UnlockConnectorRequest(connector_id=2)
     assert hash(request) == hash(v16.UnlockConnectorRequest(connector_id=1))
     assert pickle.loads(pickle.dumps(request)) == copy.deepcopy(request) == request
 
 
-@pytest.mark.requirement("2.1-Part4-4.1.5")
+@pytest.mark.requirement("J21-4.1.5")
 def test_null_is_refused_where_absent_is_meant() -> None:
     with pytest.raises(ValidationError):
         v201.HeartbeatRequest.model_validate_json('{"customData": null}')
@@ -138,9 +139,13 @@ def test_unnamed_members_are_kept_in_custom_data() -> None:
         "vendor_id": "w",
     }
     assert request.to_json() == text
-    assert v201.CustomData(vendor_id="v", a=None).to_json() == '{"vendorId":"v","a":null}'
+    extras: dict[str, Any] = {"a": None, "vendorId": "no second vendor"}
+    built = v201.CustomData(vendor_id="v", **extras)
+    assert built.to_json() == '{"vendorId":"v","a":null}'
+    assert built.model_dump() == {"vendor_id": "v"} | extras
 
 
+@pytest.mark.requirement("RFC8259-6")
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1E400", "-1E400"])
 def test_numbers_are_finite(number: str) -> None:
     for data in (number, f'[{{"a":{number}}}]', f'{{"a":[{number}]}}'):
@@ -184,9 +189,16 @@ def test_deep_json_costs_no_more_than_its_size() -> None:
     assert caught.value.error_count() == 1
 
 
+@pytest.mark.requirement("RFC8259-4")
+def test_of_members_with_one_name_the_last_counts() -> None:
+    twice = '{"connectorId":"x","connectorId":2}'
+    assert v16.UnlockConnectorRequest.model_validate_json(twice).connector_id == 2
+
+
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
+@pytest.mark.requirement("RFC3339-5.6")
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.timezones() | offsets))
 def test_a_timestamp_is_written_in_utc_with_three_decimals(moment: datetime) -> None:
     text = v16.HeartbeatResponse(current_time=moment).to_json()
@@ -214,6 +226,7 @@ def test_timestamps_read_and_written(read: str, written: str) -> None:
     assert json.loads(response.to_json()) == {"currentTime": written}
 
 
+@pytest.mark.requirement("J16-errata-2.1")
 def test_celsius_in_both_spellings() -> None:
     for spelling in ("Celcius", "Celsius"):
         sample = v16.SampledValue.model_validate_json(f'{{"value":"1","unit":"{spelling}"}}')

@@ -150,6 +150,8 @@ class Timestamp(Node):
             "0000-01-01T00:00:00Z",
             "2024-01-01T00:00:00Zx",
             " 2024-01-01T00:00:00Z",
+            "2024-01-01t00:00:00z",
+            "2016-12-31T23:59:60Z",
             "\N{ARABIC-INDIC DIGIT TWO}024-01-01T00:00:00Z",
         ):
             yield "bad date", value
