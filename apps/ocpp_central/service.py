@@ -1,0 +1,188 @@
+"""The central system as a process: stations on a port, commands and events on standard input and output."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ocpp_adapters.asyncio_server import AsyncioConcurrency, DiskThread, serve
+from ocpp_adapters.central import Central, StationLink
+from ocpp_adapters.sessions import Peer, TextLink
+from ocpp_adapters.sqlite_store import SqliteStore
+from ocpp_adapters.stores import GroupCommitter
+from ocpp_core import OcppVersion
+from ocpp_core.csms import AskAuthorization, Csms, CsmsAction, CsmsConfig, Registration
+from ocpp_core.domain.status import RegistrationStatus
+from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
+from ocpp_core.store import Commit, Put
+from ocpp_core.wire import Closed, HandshakeReceived
+from ocpp_station.control import CommandError, LineReader, LineWriter, Verb, parse
+
+from .events import Event, bill, event_of
+
+COMMANDS = (Verb("billed"), Verb("stations"), Verb("quit"))
+_OWN = ""
+"""The scope of the central system's own rows; the others are named after stations."""
+_STATIONS = "stations"
+_KEPT = 1000
+"""Ended transactions that are kept of each station."""
+_LAST_WORDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the command line said; ``tokens`` None: every token may charge."""
+
+    host: str
+    port: int
+    store: Path
+    tokens: frozenset[str] | None
+    heartbeat: int
+
+
+def run(launch: Launch) -> None:
+    """Serve until told to stop. Raises StoreError for the store, OSError if it cannot listen."""
+    store = SqliteStore(launch.store)
+    try:
+        asyncio.run(_main(launch, store))
+    finally:
+        store.close()
+
+
+async def _main(launch: Launch, store: SqliteStore) -> None:
+    disk = DiskThread()
+    service = CentralSystem(launch, store, GroupCommitter(store, disk.submit))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, service.over.set)
+    writing = asyncio.create_task(service.write())
+    obeying = asyncio.create_task(service.obey())
+    try:
+        async with await serve(service.admit, launch.host, launch.port) as server:
+            service.emit({"event": "listening", "port": server.port})
+            await service.over.wait()
+        await asyncio.wait_for(service.writer.drained(), _LAST_WORDS)
+    finally:
+        obeying.cancel()
+        writing.cancel()
+        disk.close()
+
+
+class CentralSystem:
+    """Registers every station, decides on tokens, remembers what was billed."""
+
+    def __init__(self, launch: Launch, store: SqliteStore, stores: GroupCommitter) -> None:
+        self.writer = LineWriter(sys.stdout.fileno())
+        self.over = asyncio.Event()
+        self._tokens = launch.tokens
+        self._store = store
+        self._started = asyncio.get_running_loop().time()
+        self._stations: dict[str, str] = dict(store.load(_OWN).get(_STATIONS, {}))
+        accepted = Registration(RegistrationStatus.ACCEPTED, launch.heartbeat)
+        self._config = CsmsConfig(
+            registration=accepted,
+            registration_without_boot=RegistrationStatus.ACCEPTED,
+            authorization=IdTokenInfo(AuthorizationStatus.ACCEPTED) if launch.tokens is None else None,
+            closed_transactions=_KEPT,
+        )
+        self._central = Central(self._config, self._observe, stores, AsyncioConcurrency())
+
+    def emit(self, event: Event) -> None:
+        """Write an event."""
+        at = round(asyncio.get_running_loop().time() - self._started, 6)
+        self.writer.event({"event": event["event"], "at": at, **event})
+
+    # stations
+
+    def admit(self, handshake: HandshakeReceived, peer: Peer) -> StationLink:
+        """Let every station in, and remember that it was here."""
+        del peer
+        return _Link(self._central, self)
+
+    def remember(self, identity: str, version: str) -> None:
+        """A station connected with this version; its rows can be found under its identity from now on."""
+        if self._stations.get(identity) != version:
+            self._store.commit(Commit((Put(_STATIONS, identity, version),)), _OWN)
+            self._stations[identity] = version
+
+    def _observe(self, link: StationLink, action: CsmsAction) -> None:
+        if isinstance(action, AskAuthorization):
+            with link.turn() as now:
+                link.machine.answer_authorization(action.question, self._judge(action.token), now)
+        elif event := event_of(link.identity, action):
+            self.emit(event)
+
+    def _judge(self, token: IdToken) -> IdTokenInfo:
+        known = self._tokens is None or token.value.casefold() in self._tokens
+        return IdTokenInfo(AuthorizationStatus.ACCEPTED if known else AuthorizationStatus.INVALID)
+
+    # commands
+
+    async def write(self) -> None:
+        """Write answers and events; when nobody is left to read them, stop."""
+        await self.writer.run()
+        self.over.set()
+
+    async def obey(self) -> None:
+        """Answer commands until there are no more, which means quit."""
+        async for line in LineReader(sys.stdin.fileno()).lines():
+            await self.writer.room()
+            try:
+                call = parse(line or b"", COMMANDS)
+            except CommandError as error:
+                self._answer(error.id, {"ok": False, "error": str(error)})
+            else:
+                self._answer(call.id, {"ok": True, **self._perform(call.verb)})
+        self.over.set()
+
+    def _answer(self, id_: str | int | None, members: Mapping[str, Any]) -> None:
+        self.writer.answer(members if id_ is None else {"re": id_, **members})
+
+    def _perform(self, verb: str) -> Mapping[str, Any]:
+        match verb:
+            case "billed":
+                return {"transactions": self._billed()}
+            case "stations":
+                return {"stations": [self._station(identity) for identity in sorted(self._stations)]}
+        self.over.set()
+        return {}
+
+    def _station(self, identity: str) -> Event:
+        connected = identity in self._central.links
+        return {"station": identity, "version": self._stations[identity], "connected": connected}
+
+    def _billed(self) -> list[Event]:
+        """What is durable of every transaction, whether its station is connected or not."""
+        return [
+            bill(identity, transaction)
+            for identity, version in sorted(self._stations.items())
+            for transaction in self._machine(identity, version).billed()
+        ]
+
+    def _machine(self, identity: str, version: str) -> Csms:
+        return Csms(self._config, identity, OcppVersion(version), os.urandom, 0.0, self._store.load(identity))
+
+
+class _Link(StationLink):
+    """A station's connection, which tells when it comes and goes."""
+
+    __slots__ = ("_service",)
+
+    def __init__(self, central: Central, service: CentralSystem) -> None:
+        super().__init__(central)
+        self._service = service
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        """The station is there."""
+        self._service.remember(link.identity, link.subprotocol)
+        self._service.emit({"event": "connected", "station": link.identity, "subprotocol": link.subprotocol})
+        super().link_opened(link, now)
+
+    def link_closed(self, closed: Closed, now: float) -> None:
+        """The station has gone."""
+        super().link_closed(closed, now)
+        self._service.emit({"event": "disconnected", "station": self.identity, "code": closed.code})
