@@ -77,6 +77,7 @@ class Output:
         return withdrawn
 
     def drop_frames(self) -> None:
-        """Forget frames not yet handed out: their link is gone."""
+        """Forget frames not yet handed out, or whose commit is under way: their link is gone."""
+        self._handed = [queued for queued in self._handed if not isinstance(queued.action, SendFrame)]
         self._queue = [queued for queued in self._queue if not isinstance(queued.action, SendFrame)]
         self._withheld = [queued for queued in self._withheld if not isinstance(queued.action, SendFrame)]
