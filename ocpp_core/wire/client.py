@@ -87,17 +87,14 @@ class WebSocketClient(Link):
             self._open(answer.subprotocol, now)
         self.receive_data(rest, now)
 
-    def _handshake_lost(self, now: float) -> None:
-        del now
+    def _handshake_lost(self) -> None:
         self._give_up(FailureReason.TRANSPORT, None, "the transport ended in the handshake")
 
-    def _handshake_timed_out(self, now: float) -> None:
-        del now
+    def _handshake_timed_out(self) -> None:
         self._actions.append(WireNotice(NoticeKind.TIMEOUT, "no response in time"))
         self._give_up(FailureReason.TIMEOUT, None, "no response in time")
 
-    def _give_up_handshake(self, now: float) -> None:
-        del now
+    def _give_up_handshake(self) -> None:
         self._give_up(FailureReason.TRANSPORT, None, "closed before it was open")
 
     def _give_up(self, reason: FailureReason, status: int | None, detail: str) -> None:

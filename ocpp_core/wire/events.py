@@ -47,7 +47,7 @@ class HandshakeReceived:
 class Opened:
     """The link is usable; ``subprotocol`` is the one both sides agreed on."""
 
-    subprotocol: str | None
+    subprotocol: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ import h11
 
 from .address import identity_allowed, parse_identity
 from .config import ServerConfig, is_token
-from .credentials import Credentials, parse_basic
+from .credentials import parse_basic
 from .deflate import accept_offer, check_answer
+from .events import HandshakeReceived
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _COMMA: Final = re.compile(rb"[ \t]*,[ \t]*")
-
 _HEADS: Final = (h11.Request, h11.Response, h11.InformationalResponse)
 _Head = h11.Request | h11.Response | h11.InformationalResponse
 
@@ -59,7 +59,7 @@ class HeadReader:
         self._room -= len(taken)
         self.http.receive_data(taken)
         while isinstance(event := self.http.next_event(), _HEADS):
-            if not (isinstance(event, h11.InformationalResponse) and event.status_code != 101):
+            if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
                 return event, self.http.trailing_data[0] + beyond
         if beyond or not self._room:
             raise h11.RemoteProtocolError("header too large", error_status_hint=431)
@@ -96,17 +96,11 @@ def _says(headers: RawHeaders, name: bytes, token: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UpgradeRequest:
-    """A station's request, found to be a proper one."""
+    """A station's request, found to be a proper one: what to ask the application, what to answer with."""
 
-    path: str
-    query: str
-    identity: str
-    credentials: Credentials | None
-    subprotocols: tuple[str, ...]
-    subprotocol: str | None
+    asked: HandshakeReceived
     key: bytes
     deflate: tuple[str, int] | None
-    headers: tuple[tuple[bytes, bytes], ...]
 
 
 def check_request(request: h11.Request, config: ServerConfig) -> UpgradeRequest:
@@ -123,17 +117,16 @@ def check_request(request: h11.Request, config: ServerConfig) -> UpgradeRequest:
     if len(authorizations) > 1:
         raise RefusedError(400, "more than one Authorization")
     extensions = ",".join(_elements(headers, b"sec-websocket-extensions"))
-    return UpgradeRequest(
+    asked = HandshakeReceived(
         path=path,
-        query=query,
         identity=identity,
         credentials=parse_basic(authorizations[0], identity) if authorizations else None,
         subprotocols=offered,
         subprotocol=subprotocol,
-        key=key,
-        deflate=accept_offer(extensions) if config.deflate else None,
+        query=query,
         headers=tuple(header for header in headers if header[0] != b"authorization"),
     )
+    return UpgradeRequest(asked, key, accept_offer(extensions) if config.deflate else None)
 
 
 def _check_upgrade(request: h11.Request, headers: RawHeaders) -> bytes:

@@ -122,9 +122,10 @@ class Link(ABC):
 
     def receive_eof(self, now: float) -> None:
         """The transport has ended, by its peer or by an error. Harmless if it had ended before."""
+        del now  # every input has it, this one has no use for it
         match self._state:
             case LinkState.HANDSHAKE | LinkState.ANSWERING:
-                self._handshake_lost(now)
+                self._handshake_lost()
             case LinkState.OPEN | LinkState.CLOSING:
                 self._finish(
                     Closed(CloseCode.ABNORMAL, "the transport ended without a Close", False), abort=True
@@ -138,7 +139,7 @@ class Link(ABC):
             return
         match self._state:
             case LinkState.HANDSHAKE | LinkState.ANSWERING:
-                self._handshake_timed_out(now)
+                self._handshake_timed_out()
             case LinkState.OPEN if self._ping_sent is None or self._config.pong_timeout is None:
                 self._send_ping(now)
             case LinkState.OPEN:
@@ -190,22 +191,22 @@ class Link(ABC):
             self._state = LinkState.CLOSING
             self._deadline = now + self._config.close_timeout
         elif self._state in {LinkState.HANDSHAKE, LinkState.ANSWERING}:
-            self._give_up_handshake(now)
+            self._give_up_handshake()
 
     @abstractmethod
     def _receive_handshake(self, data: bytes, now: float) -> None:
         """Bytes before the link is open; ``data`` is not empty."""
 
     @abstractmethod
-    def _handshake_lost(self, now: float) -> None:
+    def _handshake_lost(self) -> None:
         """The transport ended before the link was open."""
 
     @abstractmethod
-    def _handshake_timed_out(self, now: float) -> None:
+    def _handshake_timed_out(self) -> None:
         """``handshake_timeout`` is over."""
 
     @abstractmethod
-    def _give_up_handshake(self, now: float) -> None:
+    def _give_up_handshake(self) -> None:
         """The caller closes the link before it was open."""
 
     def _require(self, state: LinkState, what: str) -> None:

@@ -73,7 +73,8 @@ class FrameReader:
     """Turns bytes into messages and control frames. After a Close or a Failure it ignores what comes.
 
     Holds nothing but a few words while the peer sends common frames; wsproto's machinery lives from the
-    first byte that needs it until it has nothing left to wait for.
+    first byte that needs it until it has nothing left to wait for. ``limit`` bounds a message in bytes.
+    Without ``short_path`` everything goes to wsproto, to hold the two against each other.
     """
 
     __slots__ = (

@@ -10,7 +10,7 @@ import h11
 from ..errors import LocalProtocolError
 from .address import identity_allowed
 from .config import NoCommonSubprotocol, ServerConfig, is_header
-from .events import Closed, HandshakeReceived, NoticeKind, SendBytes, WireNotice
+from .events import Closed, NoticeKind, SendBytes, WireNotice
 from .frames import CloseCode
 from .handshake import HeadReader, RefusedError, UpgradeRequest, accept_key, check_request
 from .link import Link, LinkState
@@ -57,10 +57,11 @@ class WebSocketServer(Link):
         ``subprotocol`` or may not use it with its identity.
         """
         request = self._awaiting("accept()")
-        chosen = request.subprotocol if subprotocol is NEGOTIATED else subprotocol
-        if chosen is not None and chosen not in request.subprotocols:
+        asked = request.asked
+        chosen = asked.subprotocol if subprotocol is NEGOTIATED else subprotocol
+        if chosen is not None and chosen not in asked.subprotocols:
             raise LocalProtocolError(f"{chosen!r} was not offered")
-        if not identity_allowed(request.identity, chosen):
+        if not identity_allowed(asked.identity, chosen):
             raise LocalProtocolError(f"the identity is not allowed in {chosen}")
         if chosen is None:
             self._accept_nothing(request, now)
@@ -90,7 +91,7 @@ class WebSocketServer(Link):
         return self._request
 
     def _receive_handshake(self, data: bytes, now: float) -> None:
-        del now
+        del now  # the server's answer does not depend on it
         if self._state is LinkState.ANSWERING:
             # A client has to wait for our answer (RFC 6455 §4.1); what it sends early is kept, bounded.
             self._keep_early(data)
@@ -107,17 +108,7 @@ class WebSocketServer(Link):
             self._refuse_by_rule(error.error_status_hint, str(error))
         else:
             self._state = LinkState.ANSWERING
-            self._actions.append(
-                HandshakeReceived(
-                    path=request.path,
-                    identity=request.identity,
-                    credentials=request.credentials,
-                    subprotocols=request.subprotocols,
-                    subprotocol=request.subprotocol,
-                    query=request.query,
-                    headers=request.headers,
-                )
-            )
+            self._actions.append(request.asked)
             self._keep_early(rest)
 
     def _keep_early(self, data: bytes) -> None:
@@ -126,20 +117,17 @@ class WebSocketServer(Link):
         else:
             self._early += data
 
-    def _handshake_lost(self, now: float) -> None:
-        del now
+    def _handshake_lost(self) -> None:
         self._forget_handshake()
         self._finish(Closed(CloseCode.ABNORMAL, "the transport ended in the handshake", False), abort=True)
 
-    def _handshake_timed_out(self, now: float) -> None:
-        del now
+    def _handshake_timed_out(self) -> None:
         if self._state is LinkState.HANDSHAKE:
             self._refuse_by_rule(408, "no request in time")
         else:
             self._refuse_by_rule(503, "no answer of the application in time")
 
-    def _give_up_handshake(self, now: float) -> None:
-        del now
+    def _give_up_handshake(self) -> None:
         self._refuse(503, "closing")
 
     def _forget_handshake(self) -> None:
@@ -170,7 +158,8 @@ class WebSocketServer(Link):
     def _accept_nothing(self, request: UpgradeRequest, now: float) -> None:
         """No subprotocol: never usable, so :class:`.Opened` does not come (OCPP-J part 4 §3)."""
         # The peer's part comes last: a Close holds 123 bytes, and it is the part that may be long.
-        supported, offered = (", ".join(names) for names in (self._config.subprotocols, request.subprotocols))
+        supported = ", ".join(self._config.subprotocols)
+        offered = ", ".join(request.asked.subprotocols)
         detail = f"no common subprotocol: supported {supported}; offered {offered or 'none'}"
         self._actions.append(WireNotice(NoticeKind.NO_COMMON_SUBPROTOCOL, detail))
         if self._config.no_common_subprotocol is NoCommonSubprotocol.REFUSE:

@@ -1,6 +1,7 @@
 """The client's opening handshake: what it says, and what it takes for an answer."""
 
 import base64
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -267,6 +268,8 @@ def test_client_and_server_understand_each_other(
 
 @pytest.mark.requirement("RFC6455-4.2.2")
 def test_the_request_is_what_websockets_takes() -> None:
+    from websockets.frames import Frame
+    from websockets.http11 import Request
     from websockets.protocol import OPEN
     from websockets.server import ServerProtocol
     from websockets.typing import Subprotocol
@@ -275,14 +278,16 @@ def test_the_request_is_what_websockets_takes() -> None:
     machine = WebSocketClient(ClientConfig(url=URL), SeededEntropy(0), 0.0)
     peer.receive_data(sent(machine.actions()))
     (asked,) = peer.events_received()
-    peer.send_response(peer.accept(asked))  # type: ignore[arg-type]
+    assert isinstance(asked, Request)
+    peer.send_response(peer.accept(asked))
     assert peer.state is OPEN
     machine.receive_data(b"".join(peer.data_to_send()), 0.0)
     assert machine.actions() == [Opened("ocpp1.6")]
     machine.send_text("héllo", 0.0)
     peer.receive_data(sent(machine.actions()))
     (message,) = peer.events_received()
-    assert message.data == "héllo".encode()  # type: ignore[union-attr]
+    assert isinstance(message, Frame)
+    assert message.data == "héllo".encode()
 
 
 @pytest.mark.parametrize(
@@ -304,9 +309,9 @@ def test_the_request_is_what_websockets_takes() -> None:
         {"url": "http://csms/"},
     ],
 )
-def test_a_setting_that_makes_no_sense_is_named_at_once(wrong: dict[str, object]) -> None:
+def test_a_setting_that_makes_no_sense_is_named_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        ClientConfig(**{"url": URL, **wrong})  # type: ignore[arg-type]
+        ClientConfig(**{"url": URL, **wrong})
 
 
 @pytest.mark.parametrize("realm", ['a"b', "a\\b", "a\r\nb", "é"])

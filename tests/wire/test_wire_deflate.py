@@ -2,6 +2,7 @@
 
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,8 @@ def compressed(payload: bytes, *, level: int = -1, wbits: int = -15) -> bytes:
     return (machine.compress(payload) + machine.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-def deflating(**limits: int) -> WebSocketServer:
-    link = server(ServerConfig(**limits), opening=request("/ocpp/CP001", OFFER))  # type: ignore[arg-type]
+def deflating(**limits: Any) -> WebSocketServer:
+    link = server(ServerConfig(**limits), opening=request("/ocpp/CP001", OFFER))
     assert link.state is LinkState.OPEN
     return link
 

@@ -5,7 +5,7 @@ follows a close or a failure.
 """
 
 from websockets.client import ClientProtocol
-from websockets.frames import Close
+from websockets.frames import Close, Frame
 from websockets.frames import Opcode as Op
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -52,6 +52,7 @@ def websockets_receives(chunks: list[bytes], *, client: bool) -> Received:
     for chunk in chunks:
         protocol.receive_data(chunk)
         for frame in protocol.events_received():
+            assert isinstance(frame, Frame)
             if frame.opcode is Op.PING:
                 received.append(("ping", bytes(frame.data)))
             elif frame.opcode is Op.CLOSE:
