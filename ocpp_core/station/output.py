@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..rpc.actions import SendFrame
 from ..store import Tables
-from .actions import Notice, NoticeKind, StationAction
+from .actions import DoPower, Notice, NoticeKind, StationAction, TransactionChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,15 @@ class Output:
     """Collects a drain's actions behind its commit.
 
     An action queued as ``durable`` presumes the rows changed so far: while the store fails it is withheld, in
-    order, until a later commit has taken those rows. The others (answers, best-effort traffic) go on.
+    order, until a later commit has taken those rows. The others (answers, best-effort traffic) go on. Beyond
+    ``limit`` withheld actions the oldest news of transactions is given up (what it told is a fact in a row).
     """
 
-    __slots__ = ("_blocked", "_handed", "_queue", "_tables", "_withheld")
+    __slots__ = ("_blocked", "_handed", "_limit", "_queue", "_tables", "_withheld")
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, limit: int) -> None:
         self._tables = tables
+        self._limit = limit
         self._queue: list[_Queued] = []
         self._withheld: list[_Queued] = []
         self._handed: list[_Queued] = []
@@ -35,13 +37,16 @@ class Output:
         return not self._blocked
 
     def do(self, action: StationAction, *, durable: bool = False) -> None:
-        """Queue an action."""
+        """Queue an action. A contactor hears the last word only: an earlier one not handed out is void."""
+        if isinstance(action, DoPower):
+            self._queue = _without_power(self._queue, {action.evse})
+            self._withheld = _without_power(self._withheld, {action.evse})
         self._queue.append(_Queued(action, durable))
 
     def drain(self) -> list[StationAction]:
         """Everything to do now, in order, handed over once."""
         if self._blocked:
-            self._withheld += [queued for queued in self._queue if queued.durable]
+            self._withhold([queued for queued in self._queue if queued.durable])
             batch = [queued for queued in self._queue if not queued.durable]
             commit: list[StationAction] = []
         else:
@@ -55,12 +60,12 @@ class Output:
     def failed(self) -> None:
         """The commit of the last drain was not made durable, nor anything after it carried out."""
         self._tables.failed()
-        self._withheld = [
-            queued
-            for queued in self._handed
-            if queued.durable and not isinstance(queued.action, Notice)  # a recovery that was none
-        ]
-        self._queue = [queued for queued in self._handed if not queued.durable] + self._queue
+        spoken = {queued.action.evse for queued in self._queue if isinstance(queued.action, DoPower)}
+        owed = _without_power(self._handed, spoken)
+        self._queue = [queued for queued in owed if not queued.durable] + self._queue
+        self._withhold(
+            [queued for queued in owed if queued.durable and not isinstance(queued.action, Notice)]
+        )  # a notice that must be durable tells of a recovery, which was none
         self._handed = []
         self._blocked = True
 
@@ -69,15 +74,38 @@ class Output:
         self._blocked = False
         self.do(Notice(NoticeKind.STORE_RECOVERED, "the store took what it owed"), durable=True)
 
-    def withdraw(self, action: StationAction) -> bool:
-        """Take back a withheld action that is no longer wanted; False if it is not withheld."""
-        kept = [queued for queued in self._withheld if queued.action != action]
-        withdrawn = len(kept) < len(self._withheld)
+    def withholds(self, action: StationAction) -> bool:
+        """Whether this action waits for the store."""
+        return any(queued.action == action for queued in self._withheld)
+
+    def take_back_frame(self) -> bool:
+        """Forget a frame that waits for the store; False if none does."""
+        kept = _without_frames(self._withheld)
+        taken = len(kept) < len(self._withheld)
         self._withheld = kept
-        return withdrawn
+        return taken
 
     def drop_frames(self) -> None:
         """Forget frames not yet handed out, or whose commit is under way: their link is gone."""
-        self._handed = [queued for queued in self._handed if not isinstance(queued.action, SendFrame)]
-        self._queue = [queued for queued in self._queue if not isinstance(queued.action, SendFrame)]
-        self._withheld = [queued for queued in self._withheld if not isinstance(queued.action, SendFrame)]
+        self._handed = _without_frames(self._handed)
+        self._queue = _without_frames(self._queue)
+        self._withheld = _without_frames(self._withheld)
+
+    def _withhold(self, queued: list[_Queued]) -> None:
+        self._withheld += queued
+        excess = len(self._withheld) - self._limit
+        for news in [queued for queued in self._withheld if isinstance(queued.action, TransactionChanged)]:
+            if excess <= 0:
+                break
+            self._withheld.remove(news)
+            excess -= 1
+
+
+def _without_power(queue: list[_Queued], evses: set[int]) -> list[_Queued]:
+    return [
+        queued for queued in queue if not (isinstance(queued.action, DoPower) and queued.action.evse in evses)
+    ]
+
+
+def _without_frames(queue: list[_Queued]) -> list[_Queued]:
+    return [queued for queued in queue if not isinstance(queued.action, SendFrame)]

@@ -70,7 +70,7 @@ class Station:
             config=config,
             clock=_start_clock(boots, outbox, now),
             entropy=entropy,
-            out=Output(self._tables),
+            out=Output(self._tables, config.outbox_limit),
             evses={number: Evse(number) for number in config.layout.evses},
         )
         self._connectivity = Connectivity(context)

@@ -169,9 +169,8 @@ class Delivery:
         """A fact was not acknowledged."""
         if failure is Failure.DISCONNECTED:
             return
-        if failure is Failure.TIMEOUT and not self._context.out.healthy:
-            self._context.out.drop_frames()  # it never left: withheld until the store works
-            return
+        if failure is Failure.TIMEOUT and self._context.out.take_back_frame():
+            return  # it never left: withheld while the store fails
         number = int(key)
         row = self._facts[number]
         row = replace(row, attempts=row.attempts + 1)

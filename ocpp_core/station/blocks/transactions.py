@@ -173,6 +173,9 @@ class Transactions:
             self._end(evse, evse.ending, now)
 
     def _hardware_silent(self, evse: Evse, now: float) -> None:
+        if self._context.out.withholds(DoPower(evse.id, True)):
+            self._await_contactor(evse, now)  # it was not even told
+            return
         self._context.notice(NoticeKind.HARDWARE_SILENT, f"EVSE {evse.id}: contactor still {evse.power}")
         if evse.power is Power.CLOSING:
             self._context.out.do(DoPower(evse.id, False))
@@ -236,14 +239,14 @@ class Transactions:
         if wanted and evse.power is Power.OFF:
             evse.power = Power.CLOSING
         elif not wanted and evse.power in (Power.ON, Power.CLOSING):
-            if self._context.out.withdraw(DoPower(evse.id, True)):
-                evse.power = Power.OFF
-                return
             evse.power = Power.OPENING
         else:
             return
         # Power on presumes that the transaction is durable; power off presumes nothing.
         self._context.out.do(DoPower(evse.id, wanted), durable=wanted)
+        self._await_contactor(evse, now)
+
+    def _await_contactor(self, evse: Evse, now: float) -> None:
         self._context.timers.set((Deadline.POWER, evse.id), now + self._context.config.power_deadline)
 
     def _end_when_off(self, evse: Evse, ending: Ending, now: float) -> None:
