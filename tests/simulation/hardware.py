@@ -1,0 +1,32 @@
+"""The physical side of a station in virtual time: cars, contactors, and meters that count exactly.
+
+Time is integer milliseconds and power integer watts, so energy is integer watt-milliseconds: what the oracle
+compares bills with has no rounding of its own. It survives the station's power losses, as hardware does.
+"""
+
+from dataclasses import dataclass, field
+
+MS_PER_HOUR = 3_600_000
+
+
+@dataclass(slots=True)
+class Outlet:
+    """One EVSE with one connector: energy flows while a car draws, and the contactor is closed."""
+
+    plugged: bool = False
+    closed: bool = False
+    paused_by: set[str] = field(default_factory=set)
+    watts: int = 7360
+    watt_ms: int = 0
+    since: int = 0
+
+    def advance(self, now: int) -> None:
+        """Let the meter count up to ``now``."""
+        if self.plugged and self.closed and not self.paused_by:
+            self.watt_ms += self.watts * (now - self.since)
+        self.since = now
+
+    @property
+    def register_wh(self) -> float:
+        """The energy register in Wh."""
+        return self.watt_ms / MS_PER_HOUR
