@@ -183,6 +183,9 @@ class FrameReader:
         payload = frame.payload
         if isinstance(payload, str):
             if self._buffer is None:
+                if frame.message_finished:
+                    out.append(Text(payload))
+                    return
                 self._buffer = bytearray()
             self._buffer += payload.encode()
             if frame.message_finished:

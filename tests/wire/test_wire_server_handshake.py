@@ -26,6 +26,8 @@ from ocpp_core.wire import (
 )
 from tests.wire.wire_kit import ACCEPT, KEY, PLACES, cut, feed, frame, only, request, rest, sent
 
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
 
 def asked(data: bytes, config: ServerConfig | None = None) -> tuple[WebSocketServer, list[Action]]:
     machine = WebSocketServer(config or ServerConfig(), 0.0)
@@ -278,6 +280,25 @@ def test_a_request_may_come_in_any_pieces(places: list[int], early: bool) -> Non
         actions += machine.actions()
     assert rest(actions) == [Opened("ocpp2.0.1"), Text("first")]
     assert sent(actions).endswith(frame(10, b"p", masked=False))
+
+
+@pytest.mark.requirement("RFC6455-4.2.1", "RFC6455-10.4")
+@given(st.data(), PLACES)
+def test_a_damaged_request_means_the_same_in_any_pieces(data: st.DataObject, places: list[int]) -> None:
+    """Up to three bytes overwritten or an end torn off: a refusal, a question or a wait, never a surprise."""
+    stream = bytearray(request("/ocpp/CP001", "Authorization: Basic Q1AwMDE6cHc=", OFFER))
+    for _ in range(data.draw(st.integers(0, 3))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
+    del stream[data.draw(st.integers(len(stream) // 2, len(stream))) :]
+    machine, whole = asked(bytes(stream))
+    pieces = WebSocketServer(ServerConfig(), 0.0)
+    assert feed(pieces, cut(bytes(stream), places)) == whole
+    assert pieces.state is machine.state
+    assert [type(action) for action in rest(whole)] in (
+        [],
+        [HandshakeReceived],
+        [WireNotice, CloseTransport, Closed],
+    )
 
 
 @pytest.mark.requirement("RFC6455-10.4", "RFC6585-5")
