@@ -2,9 +2,9 @@
 
 Decoding ends where a handler begins: with the message parsed, validated, and its members under the names
 that a program uses. So for mobilityhouse it is ``unpack``, schema validation and ``camel_to_snake_case``;
-encoding is what its ``call()`` does before sending, from a dataclass. For ocpp-rpc it is ``JSON.parse`` and its
-validator, and back. Ours goes the same way: text to typed model, and model to text; a model is validated when
-it is made, so making it is measured too, in a column of its own.
+encoding is what its ``call()`` does before sending, from a dataclass. For ocpp-rpc it is ``JSON.parse`` and
+its validator, and back. Ours goes the same way: text to typed model, and model to text; a model is validated
+when it is made, so making it is measured too, in a column of its own.
 """
 
 import json

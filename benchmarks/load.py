@@ -1,13 +1,13 @@
 """Charging stations that do nothing but ask: the load for the central systems under test.
 
-``python -m benchmarks.load calls PORT SERVER_PID CONNECTIONS SECONDS`` opens the connections, boots each,
-makes sure that an invalid call is answered with a CALLERROR, and then keeps one MeterValues call in flight on
-every connection; it prints a :class:`Result` as JSON. With ``memory`` the connections stay idle, and it prints
-the growth of the server's memory for each.
+``python -m benchmarks.load calls PORT SERVER_PID CONNECTIONS SECONDS`` opens the connections, boots each
+station and starts a transaction, makes sure that an invalid call is answered with a CALLERROR, and then keeps
+one MeterValues call in flight on every connection; it prints a :class:`Result` as JSON. With ``memory`` the
+connections stay idle, and it prints the growth of the server's memory for each.
 
 It must not be what limits the rate, so it is lean: blocking set-up, then one epoll loop over plain sockets.
-The frames are masked and encoded beforehand; only the message id is patched into them. Time stamps and energy
-differ from call to call, so that no central system can take one call for a repetition of another.
+The frames are masked and encoded beforehand; only the message id, the time stamp and the energy are patched
+into them, so that no central system can take one call for a repetition of another.
 """
 
 import gc
@@ -21,17 +21,22 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.payloads import BOOT_NOTIFICATION, CALL_ID, METER_VALUES, MOMENT
+from benchmarks.payloads import (
+    BOOT_NOTIFICATION,
+    CALL_ID,
+    ENERGY,
+    METER_VALUES,
+    MOMENT,
+    START_TRANSACTION,
+    TRANSACTION,
+)
 
 MASK: Final = bytes.fromhex("a1b2c3d4")
-DIFFERENT_CALLS: Final = 4096
 DIGITS: Final = 12
-HEADER: Final = 8  # of a masked frame with a 16-bit length
-ID_TAIL: Final = slice(HEADER + 4 + len(CALL_ID) - DIGITS, HEADER + 4 + len(CALL_ID))
 ANSWERED_TAIL: Final = slice(2 + 4 + len(CALL_ID) - DIGITS, 2 + 4 + len(CALL_ID))
-MASK_OF_TAIL: Final = int.from_bytes(MASK * (DIGITS // 4), "big")  # the tail begins at a multiple of four
+DIFFERENT_CALLS: Final = 8192
 WARM_UP: Final = 2.0
 FIRST: Final = 500
 SETTLE: Final = 3.0
@@ -52,31 +57,34 @@ class Result:
     client_cpu: float
 
 
+def mask(payload: bytes, phase: int = 0) -> bytes:
+    """``payload`` under the masking key, which it meets at byte ``phase`` of four."""
+    size = len(payload)
+    key = (MASK * (size // 4 + 2))[phase : phase + size]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+
+
 def masked(text: str) -> bytearray:
     """``text`` as one final text frame of a client."""
     payload = text.encode()
     size = len(payload)
-    key = (MASK * (size // 4 + 1))[:size]
-    body = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
     if size < 126:
         length = bytes([0x80 | size])
     elif size < 1 << 16:
         length = b"\xfe" + size.to_bytes(2, "big")
     else:
         length = b"\xff" + size.to_bytes(8, "big")
-    return bytearray(b"\x81" + length + MASK + body)
+    return bytearray(b"\x81" + length + MASK + mask(payload))
 
 
-def different_calls() -> list[bytearray]:
-    """Frames with time stamps ten seconds and energies 30 Wh apart, all of the same size."""
-    moment = datetime.fromisoformat(MOMENT)
-    frames = []
-    for number in range(DIFFERENT_CALLS):
-        stamp = (moment + timedelta(seconds=10 * number)).strftime("%Y-%m-%dT%H:%M:%S.589Z")
-        text = METER_VALUES.text.replace(MOMENT, stamp).replace("1482960", str(1482960 + 30 * number))
-        frames.append(masked(text))
-    assert {len(frame) for frame in frames} == {len(METER_VALUES.text) + HEADER}
-    return frames
+class Patch:
+    """A member of a frame that changes from call to call: its place, and its masked values."""
+
+    def __init__(self, text: str, member: str, values: list[str]) -> None:
+        start = text.index(member)
+        header = len(masked(text)) - len(text)
+        self.place = slice(header + start, header + start + len(member))
+        self.values = [mask(value.encode(), start % 4) for value in values]
 
 
 def receive_frame(connection: socket.socket) -> bytes:
@@ -89,6 +97,14 @@ def receive_frame(connection: socket.socket) -> bytes:
     return data[start:]
 
 
+def ask(connection: socket.socket, text: str) -> Any:
+    """Make a call during the set-up; the payload of its answer."""
+    connection.sendall(masked(text))
+    answer = json.loads(receive_frame(connection))
+    assert answer[0] == 3, answer
+    return answer[2]
+
+
 def connect(port: int, number: int) -> socket.socket:
     """A connection that has been upgraded and whose station has booted."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -98,10 +114,7 @@ def connect(port: int, number: int) -> socket.socket:
     while b"\r\n\r\n" not in head:
         head += connection.recv(1)
     assert head.startswith(b"HTTP/1.1 101"), head
-    connection.sendall(masked(BOOT_NOTIFICATION.text))
-    answer = json.loads(receive_frame(connection))
-    assert answer[0] == 3, answer
-    assert answer[2]["status"] == "Accepted", answer
+    assert ask(connection, BOOT_NOTIFICATION.text)["status"] == "Accepted"
     return connection
 
 
@@ -129,39 +142,66 @@ def own_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@dataclass(slots=True)
+class Station:
+    """One connection: the frame of its calls, how many it made, the message id it waits for."""
+
+    frame: bytearray
+    asked: int = 0
+    awaited: bytes = b""
+
+
 class Load:
     """One call in flight on each connection, until told to stop."""
 
     def __init__(self, connections: list[socket.socket]) -> None:
-        self._calls = different_calls()
-        self._epoll = select.epoll()
-        self._asked = dict.fromkeys((connection.fileno() for connection in connections), 0)
-        self._awaited: dict[int, bytes] = {}
+        moment = datetime.fromisoformat(MOMENT)
+        moments = (moment + timedelta(seconds=10 * number) for number in range(DIFFERENT_CALLS))
+        texts = [self._text(connection) for connection in connections]
+        assert len({len(text) for text in texts}) == 1
+        stamps = [f"{moment:%Y-%m-%dT%H:%M:%S}.589Z" for moment in moments]
+        energies = [str(int(ENERGY) + 30 * number) for number in range(DIFFERENT_CALLS)]
+        self._stamp = Patch(texts[0], MOMENT, stamps)
+        self._energy = Patch(texts[0], ENERGY, energies)
+        self._tail = Patch(texts[0], CALL_ID[-DIGITS:], ["0" * DIGITS])
+        zeros = int.from_bytes(b"0" * DIGITS, "big")
+        self._mask_of_tail = int.from_bytes(self._tail.values[0], "big") ^ zeros
         self._sent = 0
-        for fd in self._asked:
+        self._epoll = select.epoll()
+        self._stations = {
+            connection.fileno(): Station(masked(text))
+            for connection, text in zip(connections, texts, strict=True)
+        }
+        for fd, station in self._stations.items():
             self._epoll.register(fd, select.EPOLLIN)
-            self._ask(fd)
+            self._ask(fd, station)
 
-    def _ask(self, fd: int) -> None:
-        number = self._asked[fd]
-        self._asked[fd] = number + 1
-        frame = self._calls[number % DIFFERENT_CALLS]
+    @staticmethod
+    def _text(connection: socket.socket) -> str:
+        transaction = ask(connection, START_TRANSACTION.text)["transactionId"]
+        return METER_VALUES.text.replace(TRANSACTION, f"{transaction:{len(TRANSACTION)}d}")
+
+    def _ask(self, fd: int, station: Station) -> None:
+        frame, number = station.frame, station.asked % DIFFERENT_CALLS
+        station.asked += 1
         self._sent += 1
-        self._awaited[fd] = tail = b"%012d" % self._sent
-        frame[ID_TAIL] = (int.from_bytes(tail, "big") ^ MASK_OF_TAIL).to_bytes(DIGITS, "big")
+        station.awaited = tail = b"%012d" % self._sent
+        frame[self._tail.place] = (int.from_bytes(tail, "big") ^ self._mask_of_tail).to_bytes(DIGITS, "big")
+        frame[self._stamp.place] = self._stamp.values[number]
+        frame[self._energy.place] = self._energy.values[number]
         os.write(fd, frame)
 
     def run(self, seconds: float) -> int:
         """The number of calls answered meanwhile."""
-        answered, awaited, ask, read = 0, self._awaited, self._ask, os.read
+        answered, stations, ask, read = 0, self._stations, self._ask, os.read
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for fd, _ in self._epoll.poll(1.0):
-                data = read(fd, 4096)
-                if data[2:5] != b"[3," or data[ANSWERED_TAIL] != awaited[fd] or len(data) != data[1] + 2:
+                data, station = read(fd, 4096), stations[fd]
+                if data[2:5] != b"[3," or data[ANSWERED_TAIL] != station.awaited or len(data) != data[1] + 2:
                     raise SystemExit(f"unexpected answer: {data!r}")
                 answered += 1
-                ask(fd)
+                ask(fd, station)
         return answered
 
 

@@ -14,6 +14,8 @@ from ocpp_core import OcppVersion
 Json = dict[str, Any]
 CALL_ID = "7f9c24e8-3b1d-4c55-9a6f-2d8e5b7a1c90"
 MOMENT = "2025-03-14T09:26:53.589Z"
+TRANSACTION = "1804821390"
+ENERGY = "1482960"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +57,29 @@ METER_VALUES = Sample(
     "MeterValues",
     {
         "connectorId": 1,
-        "transactionId": 48213,
+        "transactionId": int(TRANSACTION),
         "meterValue": [
             {
                 "timestamp": MOMENT,
                 "sampledValue": [
-                    _sampled_16("Energy.Active.Import.Register", "Wh", "1482960", location="Outlet"),
+                    _sampled_16("Energy.Active.Import.Register", "Wh", ENERGY, location="Outlet"),
                     _sampled_16("Power.Active.Import", "W", "11040"),
-                    _sampled_16("Current.Import", "A", "15.98", phase="L1"),
-                    _sampled_16("Current.Import", "A", "16.02", phase="L2"),
-                    _sampled_16("Current.Import", "A", "15.95", phase="L3"),
-                    _sampled_16("Voltage", "V", "231.2", phase="L1-N"),
+                    _sampled_16("Current.Import", "A", "16.0", phase="L1"),
+                    _sampled_16("Current.Import", "A", "16.1", phase="L2"),
+                    _sampled_16("Current.Import", "A", "15.9", phase="L3"),
+                    _sampled_16("Voltage", "V", "231", phase="L1-N"),
                     _sampled_16("Voltage", "V", "230.8", phase="L2-N"),
                     _sampled_16("Voltage", "V", "231.5", phase="L3-N"),
                 ],
             }
         ],
     },
+)
+
+START_TRANSACTION = Sample(
+    OcppVersion.V16,
+    "StartTransaction",
+    {"connectorId": 1, "idTag": "04E1A7B2C3D480", "meterStart": int(ENERGY), "timestamp": MOMENT},
 )
 
 BOOT_NOTIFICATION = Sample(

@@ -11,7 +11,8 @@ import ocpp.messages
 import websockets
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call_result
-from ocpp.v16.enums import Action, RegistrationStatus
+from ocpp.v16.datatypes import IdTagInfo
+from ocpp.v16.enums import Action, AuthorizationStatus, RegistrationStatus
 from websockets import Subprotocol
 
 ocpp.messages.ASYNC_VALIDATION = False
@@ -24,6 +25,12 @@ class Station(ChargePoint):
     def on_boot_notification(self, **_: object) -> call_result.BootNotification:
         return call_result.BootNotification(
             current_time="2025-03-14T09:26:53.000Z", interval=300, status=RegistrationStatus.accepted
+        )
+
+    @on(Action.start_transaction)
+    def on_start_transaction(self, **_: object) -> call_result.StartTransaction:
+        return call_result.StartTransaction(
+            transaction_id=1804821390, id_tag_info=IdTagInfo(status=AuthorizationStatus.accepted)
         )
 
     @on(Action.meter_values)

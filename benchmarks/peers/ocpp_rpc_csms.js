@@ -9,6 +9,10 @@ server.on("client", (client) => {
     interval: 300,
     currentTime: new Date().toISOString(),
   }));
+  client.handle("StartTransaction", () => ({
+    transactionId: 1804821390,
+    idTagInfo: { status: "Accepted" },
+  }));
   client.handle("MeterValues", () => ({}));
 });
 server.listen(0, "127.0.0.1").then((http) => console.log(http.address().port));

@@ -1,66 +1,88 @@
-"""Our central system: ``python -m benchmarks.peers.our_csms rpc|csms``. Prints its port.
+"""Our central system: ``python -m benchmarks.peers.our_csms rpc|csms|durable``. Prints its port.
 
-``rpc``: typed calls, answered by hand as mobilityhouse's and ocpp-rpc's handlers do. ``csms``: the CSMS machine
-on top, with registration, transactions, de-duplication and domain events.
+``rpc``: typed calls, answered by a handler, as mobilityhouse's and ocpp-rpc's are. ``csms``: the CSMS
+machine, with registration, transactions, de-duplication and domain events, over rows in memory. ``durable``:
+the same over SQLite, every row on the disk before its call is answered.
 """
 
 import asyncio
 import gc
-import os
+import sys
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
-from ocpp_adapters.asyncio_server import serve
-from ocpp_adapters.sessions import Peer, Session, TextLink
+from ocpp_adapters.asyncio_server import AsyncioConcurrency, DiskThread, serve
+from ocpp_adapters.central import Central, StationLink
+from ocpp_adapters.rpc_link import RpcLink
+from ocpp_adapters.sessions import Admit
+from ocpp_adapters.sqlite_store import SqliteStore
+from ocpp_adapters.stores import GroupCommitter, MemoryStores, Stores
 from ocpp_core import OcppVersion, Role
+from ocpp_core.csms import CsmsAction, CsmsConfig, Registration, TransactionUpdated
+from ocpp_core.domain.status import RegistrationStatus
+from ocpp_core.domain.tokens import AuthorizationStatus, IdTokenInfo
 from ocpp_core.messages import Response, v16
-from ocpp_core.rpc import CallReceived, RpcConfig, RpcSession, SendFrame, codec_for
-from ocpp_core.wire import HandshakeReceived
+from ocpp_core.rpc import CallReceived, RpcConfig, SendReceived, codec_for
 
-CONFIG = RpcConfig()
-BOOTED = v16.BootNotificationResponse(
-    current_time=datetime(2025, 3, 14, tzinfo=UTC), interval=300, status=v16.RegistrationStatus.ACCEPTED
-)
-ANSWERS: dict[str, Response] = {"BootNotification": BOOTED, "MeterValues": v16.MeterValuesResponse()}
-
-
-class RpcLevel(Session):
-    """Typed calls, answered from a table."""
-
-    __slots__ = ("_link", "_rpc")
-
-    _link: TextLink
-
-    def __init__(self) -> None:
-        self._rpc = RpcSession(OcppVersion.V16, Role.CSMS, os.urandom, CONFIG)
-
-    def link_opened(self, link: TextLink, now: float) -> None:
-        del now
-        self._link = link
-
-    def receive_text(self, text: str, now: float) -> None:
-        rpc = self._rpc
-        rpc.receive_frame(text, now)
-        while actions := rpc.actions():
-            for action in actions:
-                if type(action) is SendFrame:
-                    self._link.send_text(action.text)
-                elif type(action) is CallReceived:
-                    rpc.respond(action.call_id, ANSWERS[action.action], now)
+ACTIONS = ("BootNotification", "StartTransaction", "MeterValues")
+ACCEPTED = v16.IdTagInfo(status=v16.AuthorizationStatus.ACCEPTED)
+ANSWERS: dict[str, Response] = {
+    "BootNotification": v16.BootNotificationResponse(
+        current_time=datetime(2025, 3, 14, tzinfo=UTC), interval=300, status=v16.RegistrationStatus.ACCEPTED
+    ),
+    "StartTransaction": v16.StartTransactionResponse(transaction_id=1804821390, id_tag_info=ACCEPTED),
+    "MeterValues": v16.MeterValuesResponse(),
+}
 
 
-def admit(_handshake: HandshakeReceived, _peer: Peer) -> Session:
-    return RpcLevel()
+def rpc_level() -> Admit:
+    """A handler for every call."""
+    config = RpcConfig()
+    concurrency = AsyncioConcurrency()
+
+    def handle(_link: RpcLink, call: CallReceived | SendReceived) -> Response:
+        return ANSWERS[call.action]
+
+    return lambda *_: RpcLink(Role.CSMS, handle, concurrency, config)
 
 
-async def main() -> None:
+def csms_level(stores: Stores) -> Admit:
+    """The CSMS machine, and an application that looks at what it tells."""
+    config = CsmsConfig(
+        registration=Registration(RegistrationStatus.ACCEPTED),
+        authorization=IdTokenInfo(AuthorizationStatus.ACCEPTED),
+    )
+    updates = 0
+
+    def observe(_link: StationLink, action: CsmsAction) -> None:
+        nonlocal updates
+        if type(action) is TransactionUpdated:
+            updates += 1
+
+    central = Central(config, observe, stores, AsyncioConcurrency())
+    return lambda *_: central.session()
+
+
+def admission(level: str, folder: str) -> Admit:
+    """Who answers the stations."""
+    if level == "rpc":
+        return rpc_level()
+    if level == "csms":
+        return csms_level(MemoryStores())
+    return csms_level(GroupCommitter(SqliteStore(Path(folder) / "rows.sqlite"), DiskThread().submit))
+
+
+async def main(level: str) -> None:
     """Serve until killed."""
-    codec_for(OcppVersion.V16, Role.CSMS).prebuild(["BootNotification", "MeterValues"])
-    server = await serve(admit, "127.0.0.1", backlog=2048)
-    gc.collect()
-    gc.freeze()
-    print(server.port, flush=True)
-    await asyncio.get_running_loop().create_future()
+    codec_for(OcppVersion.V16, Role.CSMS).prebuild(ACTIONS)
+    with tempfile.TemporaryDirectory() as folder:
+        server = await serve(admission(level, folder), "127.0.0.1", backlog=2048)
+        gc.collect()
+        gc.freeze()
+        print(server.port, flush=True)
+        await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1]))
