@@ -138,6 +138,9 @@ def test_the_writer_ends_when_the_other_side_has_gone() -> None:
         writer = LineWriter(write)
         writer.answer({"ok": True})
         await writer.run()
+        await writer.drained()
+        writer.answer({"ok": True})
+        await writer.drained()
         os.close(write)
 
     run(talk)

@@ -57,6 +57,7 @@ class LineWriter:
         self._limit = limit
         self._waiting: deque[bytes] = deque()
         self._dropped = 0
+        self._gone = False
         self._news = anyio.Event()
         self._progress = anyio.Event()
 
@@ -75,6 +76,8 @@ class LineWriter:
         self._put(value)
 
     def _put(self, value: Mapping[str, Any]) -> None:
+        if self._gone:
+            return
         self._waiting.append(json.dumps(value).encode() + b"\n")
         self._news.set()
 
@@ -83,7 +86,7 @@ class LineWriter:
         await self._below(self._limit)
 
     async def drained(self) -> None:
-        """Return once everything was written."""
+        """Return once everything was written, or nobody is left to read it."""
         await self._below(1)
 
     async def _below(self, count: int) -> None:
@@ -101,9 +104,15 @@ class LineWriter:
                 try:
                     await self._write(self._waiting[0])
                 except BrokenPipeError:
+                    self._give_up()
                     return
                 self._waiting.popleft()
                 self._progress.set()
+
+    def _give_up(self) -> None:
+        self._gone = True
+        self._waiting.clear()
+        self._progress.set()
 
     async def _write(self, data: bytes) -> None:
         rest = memoryview(data)
