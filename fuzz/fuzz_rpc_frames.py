@@ -117,8 +117,9 @@ def check_paths(text: str, tolerance: Tolerance) -> None:
         assert isinstance(long, Malformed)
         assert (short.message_type, short.call_id, short.code) == (long.message_type, long.call_id, long.code)
         assert len(short.description) <= 255
-    elif not isinstance(short, UnmatchedResult):
-        assert repr(short) == repr(long)
+        return
+    assert repr(short) == repr(long)
+    if not isinstance(short, UnmatchedResult):
         value = json.loads(text, parse_constant=refuse)
         assert value[1] == short.call_id
         kind = {Call: 2, CallResult: 3, Send: 6}.get(type(short))

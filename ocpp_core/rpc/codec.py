@@ -36,7 +36,18 @@ from ocpp_core.versions import OcppVersion, Role
 from .directions import RECEIVED_BY, SENT_BY
 from .envelope import Envelope, open_envelope, salvage
 from .error_codes import DESCRIPTION_LIMIT, ErrorCode
-from .frames import ID_LIMIT, Call, CallResult, Frame, Malformed, MessageType, Send, UnmatchedResult
+from .frames import (
+    ID_LIMIT,
+    Call,
+    CallError,
+    CallResult,
+    CallResultError,
+    Frame,
+    Malformed,
+    MessageType,
+    Send,
+    UnmatchedResult,
+)
 from .violations import describe
 
 _SPACE = r"[ \t\r\n]*"
@@ -176,13 +187,9 @@ class Codec:
         self, text: str, action_of: ActionOf, tolerance: Tolerance, error: ValidationError | None
     ) -> Frame:
         """The long path. ``error`` is what the short path ran into, if it came as far as validating."""
-        try:
-            value = from_json(text, allow_inf_nan=False)
-        except ValueError as syntax:
-            return salvage(text, self.version, f"not JSON: {syntax}")
-        except TypeError:
-            return salvage(text, self.version, "not JSON: a lone surrogate is no character")
-        envelope = open_envelope(value, self.version)
+        envelope = self._open(text)
+        if isinstance(envelope, Malformed):
+            return _matched(envelope, action_of)
         if not isinstance(envelope, Envelope):
             return envelope
         kind = str(envelope.kind.value)
@@ -200,6 +207,15 @@ class Codec:
             else:
                 return _FRAME_OF[kind](envelope.call_id, action, payload)
         return self._tolerate(envelope, action, tolerance, error)
+
+    def _open(self, text: str) -> Envelope | CallError | CallResultError | Malformed:
+        try:
+            value = from_json(text, allow_inf_nan=False)
+        except ValueError as syntax:
+            return salvage(text, self.version, f"not JSON: {syntax}")
+        except TypeError:
+            return salvage(text, self.version, "not JSON: a lone surrogate is no character")
+        return open_envelope(value, self.version)
 
     def _tolerate(
         self, envelope: Envelope, action: str, tolerance: Tolerance, error: ValidationError
@@ -248,6 +264,14 @@ class Codec:
 def codec_for(version: OcppVersion, role: Role | None = None) -> Codec:
     """The codec of a version and role that all connections of a process share."""
     return Codec(version, role)
+
+
+def _matched(frame: Malformed, action_of: ActionOf) -> Malformed | UnmatchedResult:
+    """A bad CALLRESULT to no call of ours is unmatched before it is bad."""
+    call_id = frame.call_id
+    if frame.message_type != MessageType.CALLRESULT or call_id is None or action_of(call_id) is not None:
+        return frame
+    return UnmatchedResult(call_id)
 
 
 def _json_of(payload: Payload) -> str:

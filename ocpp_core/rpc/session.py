@@ -162,7 +162,7 @@ class RpcSession:
         self._launch(now)
         return call_id
 
-    def send(self, request: Request, now: float) -> str:  # noqa: ARG002 - every input carries its time
+    def send(self, request: Request, now: float) -> str:
         """Send ``request`` as a SEND (OCPP 2.1): at once, unanswered.
 
         Returns:
@@ -176,7 +176,7 @@ class RpcSession:
         self._actions.append(SendFrame(self._codec.encode_send(call_id, request)))
         return call_id
 
-    def cancel(self, call_id: str, now: float) -> None:  # noqa: ARG002 - every input carries its time
+    def cancel(self, call_id: str, now: float) -> None:
         """Give up a call: it fails CANCELLED at once.
 
         A call in flight still holds the slot until it is answered or times out, as the standard asks.
@@ -190,7 +190,7 @@ class RpcSession:
         self._outgoing.withdraw(call)
         self._actions.append(_failed(call, FailureReason.CANCELLED, "cancelled by the caller"))
 
-    def link_lost(self, now: float) -> None:  # noqa: ARG002 - every input carries its time
+    def link_lost(self, now: float) -> None:
         """The link is gone: every call of ours fails DISCONNECTED; frames not yet handed out are dropped.
 
         The peer's unanswered calls may still be answered: the answer goes on record, or out over the next
@@ -212,7 +212,7 @@ class RpcSession:
         self._outgoing.end(NoticeKind.LATE_RESPONSE)
         self._launch(now)
 
-    def respond(self, call_id: str, response: Response, now: float) -> None:  # noqa: ARG002 - as above
+    def respond(self, call_id: str, response: Response, now: float) -> None:
         """Answer the peer's call with a CALLRESULT.
 
         Raises:
@@ -232,7 +232,7 @@ class RpcSession:
         code: ErrorCode,
         description: str,
         details: Mapping[str, Any] | None,
-        now: float,  # noqa: ARG002 - every input carries its time
+        now: float,
     ) -> None:
         """Answer the peer's call with a CALLERROR.
 

@@ -307,7 +307,16 @@ def test_a_description_keeps_the_end_of_a_long_path():
 
 
 def test_a_result_to_no_call_is_not_looked_at():
-    for text in ('[3,"stranger",{"nonsense":1}]', '[3,"\\u0061",{}]', '[3,"stranger",{]'):
+    for text in (
+        '[3,"stranger",{"nonsense":1}]',
+        '[3,"stranger",[]] ',
+        '[3,"stranger"]',
+        '[3,"stranger",{},{}] ',
+        '[3,"\\u0061",{}]',
+        '[3,"stranger",{]',
+        '[3,"stranger",{ ',
+        f'[3,"{"x" * 37}",{{}}]',
+    ):
         assert isinstance(Codec(V16).decode(text, PENDING), UnmatchedResult)
 
 
