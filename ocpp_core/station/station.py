@@ -283,10 +283,13 @@ class Station:
         """Make the most urgent call if none is in flight (the order of classes; nothing is ever queued)."""
         if self._rpc is None or self._dialect is None or self._in_flight is not None:
             return
+        if not self._connectivity.online:
+            return  # it is being closed
         intent = self._next_intent(self._dialect, now)
         if intent is None:
             return
         self._in_flight = intent
+        self._provisioning.called(now)
         self._rpc.call(intent.request, now, call_id=intent.call_id)
         for action in self._rpc.actions():
             if isinstance(action, SendFrame):
@@ -307,10 +310,18 @@ class Station:
             or self._provisioning.next_heartbeat(dialect)
         )
 
+    @property
+    def _answers(self) -> bool:
+        """Whether the CSMS may be answered: not on a link that closes, nor in 1.6 while rejected (§4.2)."""
+        rejected = self._provisioning.status is RegistrationStatus.REJECTED
+        silent = rejected and self._dialect is not None and not self._dialect.answers_while_rejected
+        return self._connectivity.online and not silent
+
     def _take_rpc(self, actions: list[RpcAction], now: float) -> None:
         for action in actions:
             if isinstance(action, SendFrame):
-                self._context.out.do(action)
+                if self._answers:
+                    self._context.out.do(action)
             elif isinstance(action, CallReceived):
                 self._command(action, now)
             elif isinstance(action, CallSucceeded):
@@ -323,23 +334,22 @@ class Station:
     def _command(self, call: CallReceived, now: float) -> None:
         """Answer a call of the CSMS, then do what it asked."""
         rpc, dialect = self._rpc, self._dialect
-        if rpc is None or dialect is None:
+        if rpc is None or dialect is None or not self._connectivity.online:
             return
         command = dialect.command(self.config.layout, call.request)
         accepted = False
         if self._provisioning.status is RegistrationStatus.REJECTED:
-            if dialect.answers_while_rejected:
-                rpc.respond_error(call.call_id, ErrorCode.SECURITY_ERROR, "rejected by the CSMS", None, now)
+            rpc.respond_error(call.call_id, ErrorCode.SECURITY_ERROR, "rejected by the CSMS", None, now)
         elif command is None:
             text = f"{call.action} is not supported"
             rpc.respond_error(call.call_id, ErrorCode.NOT_SUPPORTED, text, None, now)
         else:
-            verdict, transaction = self._remote.judge(command, dialect)
+            verdict, transaction = self._remote.judge(command, dialect, now)
             accepted = verdict is Verdict.ACCEPTED
             rpc.respond(call.call_id, dialect.verdict(call.request, verdict, transaction), now)
         self._take_rpc(rpc.actions(), now)
         if command is not None and accepted:
-            self._remote.carry_out(command, now)
+            self._remote.carry_out(command, dialect, now)
 
     def _answered(self, response: Response, now: float) -> None:
         intent, self._in_flight = self._in_flight, None

@@ -28,6 +28,7 @@ class _Told:
     shown: str = ""
     """As the operator was last told (1.6 words, the finest)."""
     acknowledged: str | None = None
+    """What the CSMS is known to believe; None while it may believe anything (also while a call is out)."""
     barrier: int = 0
     forced: bool = False
 
@@ -64,16 +65,21 @@ class Availability:
             told.acknowledged = None
 
     def link_opened(self) -> None:
-        """Facts that could not be delivered hold no status back any longer."""
+        """Facts that could not be delivered hold no status back any longer; what was asked for is void."""
         self._context.timers.cancel(_RETRY)
         for told in self._subjects.values():
             told.barrier = 0
+            told.forced = False
 
     def trigger(self, ref: ConnectorRef | None) -> None:
         """Tell one connector's status, or all, whatever the CSMS last acknowledged (TriggerMessage)."""
         for subject, told in self._subjects.items():
-            if ref is None or subject == ref or (ref.connector == 0 and subject.evse == ref.evse):
+            if _asked(subject, ref):
                 told.forced = True
+
+    def tells(self, ref: ConnectorRef | None, dialect: StationDialect) -> bool:
+        """Whether there is a status to tell of what :meth:`trigger` names."""
+        return any(_asked(subject, ref) for subject in dialect.status_subjects(self._context.config.layout))
 
     def next_triggered(self, dialect: StationDialect, now: float) -> Intent | None:
         """A status that the CSMS asked for."""
@@ -86,23 +92,25 @@ class Availability:
         """A status that differs from what the CSMS acknowledged."""
         if _RETRY in self._context.timers:
             return None
-        for ref in dialect.status_subjects(self._context.config.layout):
+        # 1.6 §4.9: in the order in which the statuses came about.
+        refs = dialect.status_subjects(self._context.config.layout)
+        for ref in sorted(refs, key=lambda ref: self._subjects[ref].since.mono):
             told = self._subjects[ref]
-            if told.acknowledged != dialect.status_text(self.view(ref)) and self._delivery.told_up_to(
-                told.barrier
-            ):
+            news = told.acknowledged != dialect.status_text(self.view(ref))
+            if news and self._delivery.told_up_to(told.barrier):
                 return self._intent(ref, dialect, now)
         return None
 
     def _intent(self, ref: ConnectorRef, dialect: StationDialect, now: float) -> Intent | None:
         told = self._subjects[ref]
-        told.forced = False
         text = dialect.status_text(self.view(ref))
         moment = self._context.clock.resolve(told.since) or self._context.clock.resolve(
             self._context.clock.stamp(now)
         )
         if moment is None:
             return None
+        told.forced = False
+        told.acknowledged = None
         request = dialect.status(self._context.config.layout, ref, text, moment.utc_ms)
         return Intent(Work.STATUS, request, f"{ref.evse}/{ref.connector}/{text}")
 
@@ -115,3 +123,8 @@ class Availability:
         """Try again soon; a lost link has its own way back."""
         if failure is not Failure.DISCONNECTED:
             self._context.timers.set(_RETRY, now + _RETRY_AFTER)
+
+
+def _asked(subject: ConnectorRef, ref: ConnectorRef | None) -> bool:
+    """Whether a CSMS that names ``ref`` (None: everything; connector 0: the whole EVSE) means ``subject``."""
+    return ref is None or subject == ref or (ref.connector == 0 and subject.evse == ref.evse)

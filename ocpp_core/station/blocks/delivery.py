@@ -47,8 +47,9 @@ class Delivery:
         return self._next
 
     def told_up_to(self, barrier: int) -> bool:
-        """Whether no fact recorded before ``barrier`` still waits, except for a retry."""
-        return not self._facts or next(iter(self._facts)) >= barrier or _RETRY in self._context.timers
+        """Whether no fact recorded before ``barrier`` still waits, except for a retry or the store."""
+        waiting = bool(self._facts) and next(iter(self._facts)) < barrier
+        return not waiting or _RETRY in self._context.timers or not self._context.out.healthy
 
     @property
     def pinned(self) -> OcppVersion | None:
@@ -60,9 +61,10 @@ class Delivery:
         """Whether a new transaction must be refused: no room, and nothing that may be thinned out."""
         return len(self._facts) >= self._context.config.outbox_limit and not self._thinnable()
 
-    def transaction_of(self, csms_id: int) -> str | None:
-        """The transaction that a 1.6 CSMS knows by this id."""
-        return next((key for key, wire in self._wires.items() if wire.csms_id == csms_id), None)
+    def csms_id_of(self, transaction: str) -> int | None:
+        """The number by which a 1.6 CSMS knows a transaction, if it gave one (or -1 where it never could)."""
+        wire = self._wires.get(transaction)
+        return None if wire is None else wire.csms_id
 
     def stamps(self) -> list[Stamp]:
         """When the waiting facts happened."""

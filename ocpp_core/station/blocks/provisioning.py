@@ -10,6 +10,10 @@ from .connectivity import Connectivity
 
 _BOOT = (Deadline.BOOT, 0)
 _HEARTBEAT = (Deadline.HEARTBEAT, 0)
+_LONGEST_INTERVAL = 2**31
+"""Seconds: what a CSMS may ask for at most (an integer in JSON has no bound)."""
+_LONGEST_SILENCE = 86400.0
+"""Seconds without a heartbeat, whatever else is said: it tells the time (G02.FR.07, 1.6 §4.6)."""
 
 
 class Provisioning:
@@ -17,13 +21,14 @@ class Provisioning:
 
     __slots__ = (
         "_boot_due",
+        "_boot_triggered",
         "_boots",
         "_connectivity",
         "_context",
+        "_heartbeat_by",
         "_heartbeat_due",
         "_heartbeat_triggered",
         "_interval",
-        "_reason",
         "_version",
         "status",
     )
@@ -33,10 +38,11 @@ class Provisioning:
         self._connectivity = connectivity
         self._boots = boots
         self._boot_due = True
+        self._boot_triggered = False
+        self._heartbeat_by = 0.0
         self._heartbeat_due = False
         self._heartbeat_triggered = False
         self._interval = context.config.heartbeat_interval
-        self._reason = context.config.boot_reason
         self._version: str | None = None
         self.status: RegistrationStatus | None = None
         """What the CSMS last said; it belongs to the identity and outlives the link (pitfall of B01)."""
@@ -51,20 +57,15 @@ class Provisioning:
         """Seconds between heartbeats."""
         return self._interval
 
-    @heartbeat_interval.setter
-    def heartbeat_interval(self, seconds: float) -> None:
-        self._interval = seconds
-
     def link_opened(self, version: str, now: float) -> None:
         """A reconnect needs no new boot while the station is accepted under the same version."""
         if self._version != version:
             self._version = version
             self.status = None
-            self._boot_due = True
-        elif self.status is RegistrationStatus.ACCEPTED:
+        if self.status is RegistrationStatus.ACCEPTED:
             self._arm_heartbeat(now)
-        elif _BOOT not in self._context.timers:
-            self._boot_due = True
+        else:
+            self._boot_due = _BOOT not in self._context.timers  # B02.FR.04: not before the interval is over
 
     def link_lost(self) -> None:
         """Heartbeats need a link."""
@@ -73,8 +74,7 @@ class Provisioning:
 
     def trigger_boot(self) -> None:
         """The CSMS asked for a BootNotification now (B02.FR.04)."""
-        self._boot_due = True
-        self._reason = BootReason.TRIGGERED
+        self._boot_due = self._boot_triggered = True
 
     def trigger_heartbeat(self) -> None:
         """The CSMS asked for a Heartbeat now."""
@@ -91,9 +91,11 @@ class Provisioning:
         """The BootNotification, when due."""
         if not self._boot_due:
             return None
-        self._boot_due = False
+        config = self._context.config
+        reason = BootReason.TRIGGERED if self._boot_triggered else config.boot_reason
+        self._boot_due = self._boot_triggered = False
         self._context.timers.cancel(_BOOT)
-        return Intent(Work.BOOT, dialect.boot(self._context.config.info, self._reason))
+        return Intent(Work.BOOT, dialect.boot(config.info, reason))
 
     def next_heartbeat(self, dialect: StationDialect) -> Intent | None:
         """The Heartbeat, when due."""
@@ -112,27 +114,24 @@ class Provisioning:
     def boot_answered(self, response: Response, dialect: StationDialect, now: float) -> None:
         """The CSMS said whether it takes the station."""
         answer = dialect.boot_answer(response)
-        was_accepted = self.status is RegistrationStatus.ACCEPTED
+        interval = float(min(answer.interval, _LONGEST_INTERVAL))
         self.status = answer.status
         self._context.out.do(RegistrationChanged(answer.status))
         self.learn_utc(answer.utc_ms, now)
         if answer.status is RegistrationStatus.ACCEPTED:
-            if answer.interval > 0:
-                self._interval = float(answer.interval)
+            if interval > 0:
+                self._interval = interval
             self._arm_heartbeat(now)
-            if not was_accepted:
-                self._context.events.append(Accepted())
+            self._context.events.append(Accepted())
         else:
-            self._heartbeat_due = False
-            self._context.timers.cancel(_HEARTBEAT)
-            self._retry_boot(float(answer.interval), now)
+            self._retry_boot(interval, now)
 
     def boot_failed(self, failure: Failure, now: float) -> None:
         """No usable answer to the BootNotification; a lost link boots anew when it is back."""
         if failure is Failure.DISCONNECTED:
             self._boot_due = True
         else:
-            self._retry_boot(0, now)
+            self._retry_boot(0.0, now)
 
     def heartbeat_answered(self, response: Response, dialect: StationDialect, now: float) -> None:
         """The CSMS told the time (G02)."""
@@ -153,11 +152,14 @@ class Provisioning:
             self._context.notice(NoticeKind.CLOCK_SET, f"UTC is {utc_ms} ms since 1970")
 
     def _retry_boot(self, interval: float, now: float) -> None:
-        if self.status is RegistrationStatus.ACCEPTED:
-            return  # a triggered boot went wrong; nothing was lost
         wait = interval if interval > 0 else self._context.config.boot_retry_interval
         self._context.timers.set(_BOOT, now + wait)
 
+    def called(self, now: float) -> None:
+        """A call went out: it shows that the station is alive as well as a heartbeat does (G02.FR.05)."""
+        if _HEARTBEAT in self._context.timers:
+            self._context.timers.set(_HEARTBEAT, min(now + self._interval, self._heartbeat_by))
+
     def _arm_heartbeat(self, now: float) -> None:
-        if self._interval > 0:
-            self._context.timers.set(_HEARTBEAT, now + self._interval)
+        self._heartbeat_by = now + max(self._interval, _LONGEST_SILENCE)
+        self._context.timers.set(_HEARTBEAT, now + self._interval)

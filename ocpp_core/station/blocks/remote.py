@@ -6,6 +6,7 @@ A command is judged, then answered, then carried out: the answer precedes what i
 from ...domain.metering import ReadingContext, Sample
 from ...domain.status import RegistrationStatus
 from ...domain.transactions import StopReason, TriggerReason
+from ...messages import Request
 from ..context import Context, Intent, Work
 from ..dialects.base import (
     Command,
@@ -55,10 +56,10 @@ class Remote:
         self._readings: list[int] = []
         """EVSEs whose meter the CSMS wants to hear of; at most each once."""
 
-    def judge(self, command: Command, dialect: StationDialect) -> tuple[Verdict, str | None]:
+    def judge(self, command: Command, dialect: StationDialect, now: float) -> tuple[Verdict, str | None]:
         """What to answer, and the running transaction that a remote start would go on with."""
         if isinstance(command, Trigger):
-            return self._judge_trigger(command, dialect), None
+            return self._judge_trigger(command, dialect, now), None
         # B02.FR.05: not before the CSMS has accepted the station.
         if self._provisioning.status is not RegistrationStatus.ACCEPTED:
             return Verdict.REJECTED, None
@@ -69,10 +70,10 @@ class Remote:
             return Verdict.ACCEPTED, evse.transaction
         return Verdict.REJECTED if self._stop_target(command) is None else Verdict.ACCEPTED, None
 
-    def carry_out(self, command: Command, now: float) -> None:
+    def carry_out(self, command: Command, dialect: StationDialect, now: float) -> None:
         """Do what was accepted."""
         if isinstance(command, Trigger):
-            self._pull(command)
+            self._pull(command, dialect, now)
         elif isinstance(command, RemoteStart):
             self._start(command, now)
         else:
@@ -83,34 +84,35 @@ class Remote:
     def next_triggered(self, dialect: StationDialect, now: float) -> Intent | None:
         """A call that the CSMS asked for; allowed also before it has accepted the station (B02.FR.02)."""
         intent = self._provisioning.next_triggered(dialect) or self._availability.next_triggered(dialect, now)
-        if intent is not None or not self._readings:
+        if intent is not None:
             return intent
-        evse = self._context.evse(self._readings.pop(0))
-        clock = self._context.clock
-        sample = Sample(clock.stamp(now), ReadingContext.TRIGGER, evse.readings)
-        moment = clock.resolve(sample.at)
-        if moment is None:
-            return None
-        layout = self._context.config.layout
-        request = dialect.reading(layout, evse.id, sample, lambda _: moment.utc_ms)
-        return None if request is None else Intent(Work.READING, request)
+        for number in self._readings:
+            request = self._reading(number, dialect, now)
+            if request is not None:
+                self._readings.remove(number)
+                return Intent(Work.READING, request)
+        return None
 
     def link_lost(self) -> None:
         """Whoever asked is gone."""
         self._readings.clear()
 
-    def _judge_trigger(self, command: Trigger, dialect: StationDialect) -> Verdict:
-        ref = command.ref
+    def _judge_trigger(self, command: Trigger, dialect: StationDialect, now: float) -> Verdict:
+        """F06.FR.10: what is accepted will be sent; F06.FR.03: an EVSE counts where the topic has one."""
         if command.topic is None:
             return Verdict.NOT_IMPLEMENTED
-        if not command.possible or (ref is not None and ref.evse not in (0, *self._context.evses)):
-            return Verdict.REJECTED
-        booted = self._provisioning.status is RegistrationStatus.ACCEPTED
-        if command.topic is Topic.BOOT and booted and not dialect.boots_again_on_trigger:
-            return Verdict.REJECTED
-        return Verdict.ACCEPTED
+        if command.topic is Topic.BOOT:
+            # F06.FR.17; 1.6 errata 3.35 recommends the same.
+            sendable = self._provisioning.status is not RegistrationStatus.ACCEPTED
+        elif command.topic is Topic.HEARTBEAT:
+            sendable = True
+        elif command.topic is Topic.STATUS:
+            sendable = command.possible and self._availability.tells(command.ref, dialect)
+        else:
+            sendable = command.possible and bool(self._readable(command, dialect, now))
+        return Verdict.ACCEPTED if sendable else Verdict.REJECTED
 
-    def _pull(self, command: Trigger) -> None:
+    def _pull(self, command: Trigger, dialect: StationDialect, now: float) -> None:
         if command.topic is Topic.BOOT:
             self._provisioning.trigger_boot()
         elif command.topic is Topic.HEARTBEAT:
@@ -118,9 +120,32 @@ class Remote:
         elif command.topic is Topic.STATUS:
             self._availability.trigger(command.ref)
         else:
-            named = command.ref.evse if command.ref is not None else 0
-            wanted = [named] if named else list(self._context.evses)
+            wanted = self._readable(command, dialect, now)
             self._readings += [number for number in wanted if number not in self._readings]
+
+    def _readable(self, command: Trigger, dialect: StationDialect, now: float) -> list[int]:
+        """The EVSEs of a trigger whose meters have something to say; EVSE 0, the grid, has none here."""
+        named = self._context.evses if command.ref is None else [command.ref.evse]
+        return [
+            number
+            for number in named
+            if number in self._context.evses and self._reading(number, dialect, now) is not None
+        ]
+
+    def _reading(self, number: int, dialect: StationDialect, now: float) -> Request | None:
+        """MeterValues with the meter's latest values of the measurands that are sampled (F06.FR.06)."""
+        clock = self._context.clock
+        evse = self._context.evse(number)
+        sample = Sample(
+            clock.stamp(now),
+            ReadingContext.TRIGGER,
+            evse.select(self._context.config.sampled_measurands),
+        )
+        moment = clock.resolve(sample.at)
+        if moment is None:
+            return None
+        csms_id = None if evse.transaction is None else self._delivery.csms_id_of(evse.transaction)
+        return dialect.reading(self._context.config.layout, number, sample, csms_id, lambda _: moment.utc_ms)
 
     def _start_target(self, command: RemoteStart) -> Evse | None:
         if command.evse is None:
@@ -139,16 +164,14 @@ class Remote:
             self._transactions.authorize(evse, command.token, None, now, order)
 
     def _stop_target(self, command: RemoteStop) -> Evse | None:
-        transaction = command.transaction
-        if command.csms_id is not None:
-            transaction = self._delivery.transaction_of(command.csms_id)
-        if transaction is None:
-            return None
-        return next(
-            (
-                evse
-                for evse in self._context.evses.values()
-                if evse.transaction == transaction and evse.ending is None
-            ),
-            None,
-        )
+        for evse in self._context.evses.values():
+            transaction = evse.transaction
+            if transaction is None or evse.ending is not None:
+                continue
+            if command.csms_id is None:
+                found = transaction == command.transaction
+            else:
+                found = self._delivery.csms_id_of(transaction) == command.csms_id
+            if found:
+                return evse
+        return None

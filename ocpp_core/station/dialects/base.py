@@ -89,8 +89,6 @@ class StationDialect(Protocol):
     version: OcppVersion
     answers_while_rejected: bool
     """Whether the CSMS's calls are answered (with SecurityError) once it rejected the station (B03.FR.08)."""
-    boots_again_on_trigger: bool
-    """Whether TriggerMessage may ask for a BootNotification after it was accepted (not F06.FR.17)."""
 
     def boot(self, info: StationInfo, reason: BootReason) -> Request:
         """BootNotification."""
@@ -148,9 +146,17 @@ class StationDialect(Protocol):
         ...
 
     def reading(
-        self, layout: Layout, evse: int, sample: Sample, resolve: Callable[[Stamp], int]
+        self,
+        layout: Layout,
+        evse: int,
+        sample: Sample,
+        csms_id: int | None,
+        resolve: Callable[[Stamp], int],
     ) -> Request | None:
-        """MeterValues of an EVSE outside of the transaction's facts (TriggerMessage), if there are any."""
+        """MeterValues of an EVSE outside of the transaction's facts (TriggerMessage), if there are any.
+
+        ``csms_id`` is 1.6's transactionId where a transaction is under way.
+        """
         ...
 
     def command(self, layout: Layout, request: Request) -> Command | None:

@@ -83,7 +83,6 @@ class Dialect16:
 
     version = OcppVersion.V16
     answers_while_rejected = False  # 1.6 §4.2.1: neither side says anything until the next boot
-    boots_again_on_trigger = True
 
     def boot(self, info: StationInfo, reason: BootReason) -> Request:
         """BootNotification."""
@@ -192,13 +191,19 @@ class Dialect16:
         return FactAnswer()
 
     def reading(
-        self, layout: Layout, evse: int, sample: Sample, resolve: Callable[[Stamp], int]
+        self,
+        layout: Layout,
+        evse: int,
+        sample: Sample,
+        csms_id: int | None,
+        resolve: Callable[[Stamp], int],
     ) -> Request | None:
         """MeterValues outside of the transaction's facts."""
         values = _meter_values([sample], resolve)
         if not values:
             return None
-        return v16.MeterValuesRequest(connector_id=layout.to_16(ConnectorRef(evse)), meter_value=values)
+        connector_id = layout.to_16(ConnectorRef(evse))
+        return v16.MeterValuesRequest(connector_id=connector_id, transaction_id=csms_id, meter_value=values)
 
     def command(self, layout: Layout, request: Request) -> Command | None:
         """A call of the CSMS as a command."""

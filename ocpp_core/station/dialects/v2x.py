@@ -22,7 +22,6 @@ class Dialect2x:
     """The station's side of OCPP 2.0.1 or 2.1. See :class:`~.base.StationDialect`."""
 
     answers_while_rejected = True
-    boots_again_on_trigger = False
 
     def __init__(self, version: OcppVersion) -> None:
         self.version = version
@@ -133,6 +132,7 @@ class Dialect2x:
         layout: Layout,
         evse: int,
         sample: Sample,
+        csms_id: int | None,
         resolve: Callable[[Stamp], int],
     ) -> Request | None:
         """MeterValues outside of the transaction's facts."""
