@@ -132,7 +132,7 @@ class CentralSystem:
         async for line in LineReader(sys.stdin.fileno()).lines():
             await self.writer.room()
             try:
-                call = parse(line or b"", COMMANDS)
+                call = parse(line, COMMANDS)
             except CommandError as error:
                 self._answer(error.id, {"ok": False, "error": str(error)})
             else:

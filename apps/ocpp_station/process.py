@@ -22,7 +22,6 @@ from ocpp_core.wire import ClientConfig, Endpoint, connection_url
 from .clockwork import WallClock
 from .config import Configuration
 from .control import STATION_COMMANDS, CommandError, LineReader, LineWriter, parse
-from .control.lines import MAX_LINE
 from .emulator import Emulator
 from .events import Event
 from .network import Network
@@ -202,8 +201,6 @@ class StationProcess:
         then = None
         with self._emulator.moment() as now:
             try:
-                if line is None:
-                    raise CommandError(f"the line is longer than {MAX_LINE} bytes")
                 call = parse(line, STATION_COMMANDS)
                 outcome = self._verbs.perform(call, now)
             except CommandError as error:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocpp_station.control import LineReader, LineWriter
-from ocpp_station.control.lines import MAX_LINE
+from ocpp_station.control.grammar import MAX_LINE
 
 
 def run(function: Callable[[], Awaitable[Any]]) -> Any:

@@ -1,9 +1,11 @@
 """Every example runs, and does what it says, against a peer of another make."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -50,3 +52,17 @@ def call(socket: ClientConnection, action: str, payload: Mapping[str, object]) -
     answer: list[Any] = json.loads(socket.recv(10))
     assert answer[1] == "id"
     return answer
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_station_anyio_and_csms_asyncio(version: str) -> None:
+    with running(str(EXAMPLES / "csms_asyncio.py"), "0") as csms:
+        url = f"ws://127.0.0.1:{csms.port()}/CP01"
+        with running(str(EXAMPLES / "station_anyio.py"), url, version) as station:
+            assert csms.line() == f"CP01 booted, speaking ocpp{version}"
+            assert csms.line() == "CP01 says Accepted to Trigger"
+            assert csms.line() == "CP01 started at 0 Wh"
+            ended = re.fullmatch(r"CP01 ended: (\d+) Wh, EVDisconnected", csms.line())
+            assert ended is not None
+            assert int(ended[1]) > 0
+            assert station.wait() == 0

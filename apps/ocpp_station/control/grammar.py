@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 
 from .kinds import TEXT, Kind, whole
 
+MAX_LINE = 1_000_000
+"""Bytes of a command."""
+
 _ID = (TEXT, whole(-(2**53), 2**53))
 Id = str | int
 
@@ -54,8 +57,13 @@ class CommandError(Exception):
         self.id = id_
 
 
-def parse(line: bytes, verbs: Sequence[Verb]) -> Call:
-    """Read one command. Raises :class:`CommandError` for whatever does not fit the table."""
+def parse(line: bytes | None, verbs: Sequence[Verb]) -> Call:
+    """Read one command; None stands for a line that was too long to read.
+
+    Raises :class:`CommandError` for whatever does not fit the table.
+    """
+    if line is None:
+        raise CommandError(f"the line is longer than {MAX_LINE} bytes")
     fields = _read(line)
     id_ = _read_id(fields)
     try:

@@ -12,7 +12,8 @@ from typing import Any
 
 import anyio
 
-MAX_LINE = 1_000_000
+from .grammar import MAX_LINE
+
 _CHUNK = 4096
 
 
