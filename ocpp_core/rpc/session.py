@@ -15,7 +15,6 @@ CallSucceeded or CallFailed. Nothing a peer sends raises. What the local caller 
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from ocpp_core.entropy import Entropy, message_id
@@ -402,6 +401,7 @@ def _failed(
     reason: FailureReason,
     description: str,
     code: str = "",
-    details: Mapping[str, Any] = MappingProxyType({}),
+    details: Mapping[str, Any] | None = None,
 ) -> CallFailed:
-    return CallFailed(call.call_id, call.request.ACTION, call.request, reason, code, description, details)
+    action = call.request.ACTION
+    return CallFailed(call.call_id, action, call.request, reason, code, description, details or {})
