@@ -82,7 +82,9 @@ def _numbers_without_gap(world: World) -> None:
         by_number: dict[int, str] = {}
         for event in events:
             text = json.dumps(event, sort_keys=True)
-            assert by_number.setdefault(event["seqNo"], text) == text, f"two facts share seqNo {event['seqNo']}"
+            assert by_number.setdefault(event["seqNo"], text) == text, (
+                f"two facts share seqNo {event['seqNo']}"
+            )
 
 
 def _payloads_never_change(world: World) -> None:

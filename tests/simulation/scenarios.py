@@ -100,6 +100,7 @@ def play(world: World, script: Script) -> World:
     """Run a script to its end, bring everything back, and let it come to rest."""
     script(world)
     world.run(END)
+    world.fair = True
     world.network(True)
     world.boot()
     for number in world.outlets:

@@ -16,7 +16,9 @@ def explore(version: OcppVersion, name: str, faults: Faults, seed: int = 1) -> W
     try:
         check(world)
     except AssertionError as broken:
-        raise AssertionError(f"{version} {name} {faults}: {broken}\n" + "\n".join(world.trace[-400:])) from broken
+        raise AssertionError(
+            f"{broken} [{version} {name} {faults}]\n" + "\n".join(world.trace[-400:])
+        ) from broken
     return world
 
 

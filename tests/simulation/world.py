@@ -62,6 +62,8 @@ class Faults:
     off_ms: int = 30_000
     half_open: bool = False
     """Whether a cut link looks alive until the keep-alive finds out."""
+    arrives: bool = True
+    """Whether what the station sent before the link or the power went still reaches the CSMS."""
     csms_clock_error: Callable[[int], int] = lambda now: 0
 
 
@@ -106,6 +108,8 @@ class World:
         self.linked = False
         self.network_up = True
         self.carried_out = 0
+        """How many actions of the station were carried out before the world turned fair."""
+        self.fair = False
         self.trace: list[str] = []
         self.frames: list[tuple[int, list[Any]]] = []
         """Every frame of the station that reached the CSMS, with the time."""
@@ -151,7 +155,11 @@ class World:
 
     def _timers(self) -> None:
         station = self.station
-        if station is not None and (at := station.next_timer()) is not None and self._booted_at + _ms(at) <= self.now:
+        if (
+            station is not None
+            and (at := station.next_timer()) is not None
+            and self._booted_at + _ms(at) <= self.now
+        ):
             self.read_meters()
             # A timer may be due a rounding error after the millisecond it falls in.
             self.into_station(lambda: station.handle_timer(max(at, self.mono)))
@@ -181,7 +189,9 @@ class World:
             if station is not None and outlet.plugged:
                 self.into_station(lambda n=number, s=station: s.plug_in(n, 1, self.mono))
             for by in sorted(outlet.paused_by):
-                self.into_station(lambda n=number, b=by: self.station and self.station.suspend(n, b, self.mono))
+                self.into_station(
+                    lambda n=number, b=by: self.station and self.station.suspend(n, b, self.mono)
+                )
 
     def power_loss(self) -> None:
         """No goodbye, no flush: the station is gone, contactors open, the peer hears nothing."""
@@ -281,8 +291,8 @@ class World:
 
     def _carry_out(self, station: Station, action: Any) -> bool:
         """One action; False if the rest of the batch is void."""
-        number = self.carried_out
-        self.carried_out += 1
+        number = -1 if self.fair else self.carried_out
+        self.carried_out += not self.fair
         if number in self.faults.power_loss:
             self.power_loss()
             return False
@@ -334,7 +344,7 @@ class World:
         if linked and told_station and station is not None:
             self.after(silence, lambda: self._closed(station))
         if csms is not None:
-            self.after(silence, lambda: self._csms_lost(csms))
+            self.after(max(silence, 300), lambda: self._csms_lost(csms))
 
     def _closed(self, station: Station) -> None:
         if station is self.station:
@@ -373,13 +383,14 @@ class World:
         self.hardware(lambda machine: machine.link_opened(self.version.value, self.mono))
 
     def _to_csms(self, text: str) -> None:
-        link = self.link
+        csms, link = self.csms, self.link
 
         def arrive() -> None:
-            if self.linked and link == self.link and self.csms is not None:
+            stands = link == self.link or self.faults.arrives
+            if stands and csms is not None and csms is self.csms:
                 self.frames.append((self.now, json.loads(text)))
-                self.csms.set_utc(UTC_MS + self.now + self.faults.csms_clock_error(self.now), self.now / 1000)
-                self.csms.receive_frame(text, self.now / 1000)
+                csms.set_utc(UTC_MS + self.now + self.faults.csms_clock_error(self.now), self.now / 1000)
+                csms.receive_frame(text, self.now / 1000)
                 self.drain_csms()
 
         if self.linked:
