@@ -38,8 +38,8 @@ from .blocks.remote import Remote
 from .blocks.transactions import Transactions
 from .config import StationConfig
 from .context import Accepted, Context, Deadline, DomainEvent, Failure, Intent, Work
+from .dialect import StationDialect, Verdict
 from .dialects import dialect_for
-from .dialects.base import StationDialect, Verdict
 from .evse import Evse
 from .output import Output
 from .state import state_of

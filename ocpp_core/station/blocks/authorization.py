@@ -10,7 +10,7 @@ from ...domain.transactions import StopReason, TriggerReason
 from ...messages import Response
 from ..actions import NoticeKind
 from ..context import Context, Failure, Intent, Work
-from ..dialects.base import StationDialect
+from ..dialect import StationDialect
 from ..evse import Evse
 from ..tables import CachedToken, Table
 from .provisioning import Provisioning

@@ -10,7 +10,7 @@ from ...domain.layout import ConnectorRef
 from ...domain.time import Stamp
 from ..actions import StatusChanged
 from ..context import Context, Deadline, Failure, Intent, Work
-from ..dialects.base import StationDialect
+from ..dialect import StationDialect
 from ..evse import ConnectorView, view
 from .delivery import Delivery
 

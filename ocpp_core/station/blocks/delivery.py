@@ -15,7 +15,7 @@ from ...messages import Response
 from ...versions import OcppVersion
 from ..actions import NoticeKind
 from ..context import Context, Deadline, Failure, Intent, TokenJudged, Work
-from ..dialects.base import StationDialect
+from ..dialect import StationDialect
 from ..tables import OutboxRow, Sent, Table, WireRow, order_key
 
 _RETRY = (Deadline.FACT_RETRY, 0)

@@ -4,7 +4,7 @@ from ...domain.status import BootReason, RegistrationStatus
 from ...messages import Response
 from ..actions import NoticeKind, RegistrationChanged
 from ..context import Accepted, Context, Deadline, Failure, Intent, Work
-from ..dialects.base import StationDialect
+from ..dialect import StationDialect
 from ..tables import BootRow, Table
 from .connectivity import Connectivity
 

@@ -8,7 +8,7 @@ from ...domain.status import RegistrationStatus
 from ...domain.transactions import StopReason, TriggerReason
 from ...messages import Request
 from ..context import Context, Intent, Work
-from ..dialects.base import (
+from ..dialect import (
     Command,
     RemoteStart,
     RemoteStop,

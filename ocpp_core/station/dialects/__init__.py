@@ -3,7 +3,7 @@
 from functools import cache
 
 from ...versions import OcppVersion
-from .base import StationDialect
+from ..dialect import StationDialect
 
 
 @cache

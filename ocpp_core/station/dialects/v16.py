@@ -14,9 +14,9 @@ from ...domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
 from ...domain.transactions import Phase, StopReason, TransactionFact
 from ...messages import Request, Response, v16
 from ...versions import OcppVersion
+from ..dialect import BootAnswer, Command, FactAnswer, RemoteStart, RemoteStop, Topic, Trigger, Verdict
 from ..evse import ConnectorView
 from ..tables import Sent, WireRow
-from .base import BootAnswer, Command, FactAnswer, RemoteStart, RemoteStop, Topic, Trigger, Verdict
 
 _REASONS = {
     StopReason.DE_AUTHORIZED: v16.Reason.DE_AUTHORIZED,
@@ -79,7 +79,7 @@ def _meter_values(samples: Iterable[Sample], resolve: Callable[[Stamp], int]) ->
 
 
 class Dialect16:
-    """The station's side of OCPP 1.6. See :class:`~.base.StationDialect`."""
+    """The station's side of OCPP 1.6. See :class:`~ocpp_core.station.dialect.StationDialect`."""
 
     version = OcppVersion.V16
     answers_while_rejected = False  # 1.6 §4.2.1: neither side says anything until the next boot

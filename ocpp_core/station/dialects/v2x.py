@@ -12,14 +12,14 @@ from ...domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
 from ...domain.transactions import TransactionFact
 from ...messages import Request, Response, v21, v201
 from ...versions import OcppVersion
+from ..dialect import BootAnswer, Command, FactAnswer, RemoteStart, RemoteStop, Topic, Trigger, Verdict
 from ..evse import ConnectorView
 from ..tables import Sent, WireRow
-from .base import BootAnswer, Command, FactAnswer, RemoteStart, RemoteStop, Topic, Trigger, Verdict
 from .v16 import known
 
 
 class Dialect2x:
-    """The station's side of OCPP 2.0.1 or 2.1. See :class:`~.base.StationDialect`."""
+    """The station's side of OCPP 2.0.1 or 2.1. See :class:`~ocpp_core.station.dialect.StationDialect`."""
 
     answers_while_rejected = True
 

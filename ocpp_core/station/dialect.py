@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from ...domain.layout import ConnectorRef, Layout
-from ...domain.metering import Sample
-from ...domain.status import BootReason, RegistrationStatus, StationInfo
-from ...domain.time import Stamp
-from ...domain.tokens import IdToken, IdTokenInfo
-from ...domain.transactions import TransactionFact
-from ...messages import Request, Response
-from ...versions import OcppVersion
-from ..evse import ConnectorView
-from ..tables import Sent, WireRow
+from ..domain.layout import ConnectorRef, Layout
+from ..domain.metering import Sample
+from ..domain.status import BootReason, RegistrationStatus, StationInfo
+from ..domain.time import Stamp
+from ..domain.tokens import IdToken, IdTokenInfo
+from ..domain.transactions import TransactionFact
+from ..messages import Request, Response
+from ..versions import OcppVersion
+from .evse import ConnectorView
+from .tables import Sent, WireRow
 
 
 @dataclass(frozen=True, slots=True)
