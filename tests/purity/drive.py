@@ -12,7 +12,6 @@ from functools import partial
 
 from tests.purity.guard import Guard
 from tests.purity.impure import DEEDS
-from tests.purity.scenarios import SCENARIOS
 
 
 def main(kind: str, name: str) -> None:
@@ -21,6 +20,8 @@ def main(kind: str, name: str) -> None:
     if kind == "deed":
         program = DEEDS[name]
     else:
+        from tests.purity.scenarios import SCENARIOS  # a deed needs nothing of the core
+
         SCENARIOS[name](transcripts[0])
         program = partial(SCENARIOS[name], transcripts[1])
     guard = Guard()

@@ -17,7 +17,8 @@ import uuid
 from collections.abc import Callable
 from types import FrameType, ModuleType
 
-HARMLESS_EVENTS = {"object.__getattr__", "sys._getframe"}  # what pydantic does in its own machinery
+# What pydantic and h11 do in their own machinery (h11 turns one exception into another by its class).
+HARMLESS_EVENTS = {"object.__getattr__", "object.__setattr__", "sys._getframe"}
 IMPURE_MODULES = {"_io", "_random", "_socket", "_thread", "nt", "posix", "random", "select", "time"}
 IMPURE_FUNCTIONS = {"date.today", "datetime.now", "datetime.today", "datetime.utcnow", "print"}
 REPLACED: tuple[ModuleType, ...] = (time, random, secrets, uuid)

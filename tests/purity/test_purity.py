@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.purity.scenarios import SCENARIOS
 ROOT = Path(__file__).parent.parent.parent
 
 
+@cache
 def drive(kind: str, name: str, hash_seed: int = 0) -> dict[str, Any]:
     """What ``drive.py`` reports."""
     done = subprocess.run(
@@ -33,7 +35,7 @@ def drive(kind: str, name: str, hash_seed: int = 0) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_machine_neither_acts_nor_reads_clock_nor_draws_lots(name: str) -> None:
-    report = drive("scenario", name)
+    report = drive("scenario", name, hash_seed=1)
     assert report["findings"] == []
     assert report["said"] >= 5
 
