@@ -20,7 +20,8 @@ class RpcConfig:
         tolerance: what to repair in the peer's payloads.
         answer_cache: answers remembered for calls that are repeated with their id; 0: none.
         recorded_actions: the actions whose answers are remembered; None: for a CSMS those that a station
-            repeats (:data:`~ocpp_core.rpc.ranks.ORDERED_ACTIONS`), for a station all.
+            repeats (:data:`~ocpp_core.rpc.ranks.ORDERED_ACTIONS`), for a station none, as a CSMS may number
+            its calls anew on every connection (1.6-J §4.1.4 before its errata).
         validate_outgoing: check every outgoing payload against its model once more, which finds models made
             with ``model_construct``.
 

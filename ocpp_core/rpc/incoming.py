@@ -38,12 +38,12 @@ class IncomingCalls:
     Arguments:
         limit: calls that may be unanswered at a time.
         answers: the record.
-        recorded: the actions whose answers go on record; None: all.
+        recorded: the actions whose answers go on record.
     """
 
     __slots__ = ("_limit", "_recorded", "answers", "unanswered")
 
-    def __init__(self, limit: int, answers: AnswerCache, recorded: frozenset[str] | None) -> None:
+    def __init__(self, limit: int, answers: AnswerCache, recorded: frozenset[str]) -> None:
         self._limit = limit
         self._recorded = recorded
         self.answers = answers
@@ -73,7 +73,7 @@ class IncomingCalls:
             whether there is a link to send the answer over.
         """
         call = self.unanswered.pop(call_id)
-        if self._recorded is None or call.action in self._recorded:
+        if call.action in self._recorded:
             self.answers.record(call_id, call.text, result)
         return call.linked
 

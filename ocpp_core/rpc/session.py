@@ -91,8 +91,8 @@ class RpcSession:
         self._actions: list[RpcAction] = []
         self._outgoing = OutgoingCalls(config.queue_limit)
         recorded = config.recorded_actions
-        if recorded is None and role is Role.CSMS:
-            recorded = ORDERED_ACTIONS
+        if recorded is None:
+            recorded = ORDERED_ACTIONS if role is Role.CSMS else frozenset()
         answers = AnswerCache(config.answer_cache) if answers is None else answers
         self._incoming = IncomingCalls(config.unanswered_limit, answers, recorded)
 

@@ -222,6 +222,18 @@ def test_a_bad_response_frees_the_slot_and_2_1_answers_it(version, tail, code):
     assert [frame[:2] for frame in sent] == [[2, follower]]
 
 
+@pytest.mark.parametrize("text", ['[3,"stranger",{"currentTime":5}]', '[3,"stranger",{', '[3,"stranger"]'])
+@pytest.mark.parametrize("limit", [10, 1000])
+def test_a_bad_response_to_no_call_of_ours_touches_no_other(text, limit):
+    station = session(V21, STATION, max_frame_size=limit)
+    station.call(heartbeat(V21), 0.0)
+    station.actions()
+    station.receive_frame(text, 1.0)
+    (notice,) = station.actions()
+    assert notice.kind is NoticeKind.UNKNOWN_ID
+    assert not station.idle
+
+
 @pytest.mark.requirement("J21-4.2.3")
 def test_a_refused_response_is_reported():
     csms = session(V21)
@@ -251,14 +263,14 @@ def test_a_late_response_is_no_duplicate_and_no_stranger():
 def test_only_the_last_ended_calls_are_remembered():
     station = session(role=STATION)
     ids = [f"id {n}" for n in range(6)]
-    for call_id in [*ids, ids[2]]:
+    for call_id in [*ids[:4], ids[1], *ids[4:]]:
         station.call(heartbeat(V16), 0.0, call_id=call_id)
         station.receive_frame(RESULT.format(call_id), 0.0)
     station.actions()
     for call_id in ids:
         station.receive_frame(RESULT.format(call_id), 0.0)
     unknown, duplicate = NoticeKind.UNKNOWN_ID, NoticeKind.DUPLICATE_RESPONSE
-    assert kinds(station.actions()) == [unknown, unknown, duplicate, duplicate, duplicate, duplicate]
+    assert kinds(station.actions()) == [unknown, duplicate, unknown, duplicate, duplicate, duplicate]
 
 
 def test_the_answer_to_the_first_attempt_answers_the_retry_with_the_same_id():
@@ -323,6 +335,9 @@ def test_a_lost_link_fails_every_call_once_and_drops_frames():
     assert station.next_timer() is None
     station.link_lost(2.0)
     assert station.actions() == []
+    station.receive_frame(RESULT.format(ids[0]), 2.0)
+    station.receive_frame(RESULT.format(ids[1]), 2.0)
+    assert kinds(station.actions()) == [NoticeKind.LATE_RESPONSE, NoticeKind.UNKNOWN_ID]
     station.call(heartbeat(V16), 3.0, call_id=ids[0])
     assert [frame[1] for frame in frames(station.actions())] == [ids[0]]
 
@@ -599,8 +614,9 @@ def test_calls_of_a_lost_link_make_room_and_do_not_overlap():
     [
         (CSMS, None, False),
         (CSMS, frozenset({"DataTransfer"}), True),
-        (STATION, None, True),
-        (STATION, frozenset(), False),
+        (CSMS, frozenset(), False),
+        (STATION, None, False),
+        (STATION, frozenset({"DataTransfer"}), True),
     ],
 )
 def test_what_is_recorded(role, recorded, expected):
