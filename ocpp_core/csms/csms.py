@@ -347,7 +347,7 @@ class Csms:
                 self._reports.security_event(call_id, incoming, now)
             case DataTransfer():
                 self._reports.data_transfer(call_id, incoming, now)
-            case None:
+            case _:
                 self._forward(call, now)
 
     def _forward(self, call: CallReceived, now: float) -> None:
@@ -375,7 +375,7 @@ class Csms:
                 self._transactions.answered(number, question, info, now, given=False)
             case TransferQuestion():
                 self._reports.answered(number, question, TransferStatus.REJECTED, None, now)
-            case RequestQuestion():
+            case _:
                 context.settle(number)
                 context.refuse(question.call_id, ErrorCode.INTERNAL_ERROR, "not handled in time", now)
 

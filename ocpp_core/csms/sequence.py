@@ -23,10 +23,6 @@ class SeenNumbers:
         """Whether a number between the lowest and the highest is missing."""
         return len(self.intervals) > 1
 
-    def __contains__(self, number: int) -> bool:
-        index = self._at(number)
-        return index >= 0 and number <= self.intervals[index][1]
-
     def add(self, number: int) -> bool:
         """Note a number; False if it was there."""
         intervals = self.intervals

@@ -279,7 +279,7 @@ def test_why_a_transaction_stopped(
     reason: str | None, stop_reason: StopReason, trigger: TriggerReason
 ) -> None:
     host = _host()
-    more = {} if reason is None else {"reason": reason}
+    more: dict[str, Any] = {} if reason is None else {"reason": reason}
     ended = one(host.say("StopTransaction", _stop(_begin(host), **more)), TransactionEnded)
     assert (ended.stop_reason, ended.trigger) == (stop_reason, trigger)
 

@@ -37,8 +37,8 @@ from tests.csms.csms_kit import (
 )
 
 pytestmark = pytest.mark.parametrize("version", BOTH_2X)
-TOKEN = {"idToken": {"idToken": "T", "type": "ISO14443"}}
-PLACE = {"evse": {"id": 2, "connectorId": 1}}
+TOKEN: dict[str, Any] = {"idToken": {"idToken": "T", "type": "ISO14443"}}
+PLACE: dict[str, Any] = {"evse": {"id": 2, "connectorId": 1}}
 
 
 def _driver(version: OcppVersion, config: CsmsConfig = OPEN_HOUSE) -> Driver:
@@ -84,7 +84,7 @@ def test_another_token_in_a_transaction_is_asked_about(version: OcppVersion) -> 
     asked = one(_say(driver, driver.event("Started", "Authorized", 0, **TOKEN)), AskAuthorization)
     driver.host.csms.answer_authorization(asked.question, GOOD, driver.host.now)
     driver.host.drain()
-    other = {"idToken": {"idToken": "U", "type": "Central"}}
+    other: dict[str, Any] = {"idToken": {"idToken": "U", "type": "Central"}}
     asked = one(_say(driver, driver.event("Updated", "StopAuthorized", 1, **other)), AskAuthorization)
     assert asked.token == IdToken("U", "Central")
     driver.host.csms.answer_authorization(asked.question, GOOD, driver.host.now)
@@ -96,7 +96,7 @@ def test_another_token_in_a_transaction_is_asked_about(version: OcppVersion) -> 
 def test_policy_answers_for_any_token(version: OcppVersion) -> None:
     driver = _driver(version)
     _say(driver, driver.event("Started", "Authorized", 0, **TOKEN))
-    other = {"idToken": {"idToken": "U", "type": "Central"}}
+    other: dict[str, Any] = {"idToken": {"idToken": "U", "type": "Central"}}
     said = _say(driver, driver.event("Updated", "StopAuthorized", 1, **other))
     assert answer(said)[2]["idTokenInfo"]["status"] == "Accepted"
 
@@ -228,7 +228,7 @@ def test_an_end_without_a_start(version: OcppVersion) -> None:
 def test_the_start_says_who_the_driver_is(version: OcppVersion) -> None:
     driver = _driver(version, ASKING)
     later = driver.event("Started", "Authorized", 0, 100, **TOKEN)
-    stopper = {"idToken": {"idToken": "STOPPER", "type": "Central"}}
+    stopper: dict[str, Any] = {"idToken": {"idToken": "STOPPER", "type": "Central"}}
     asked = one(_say(driver, driver.event("Ended", "StopAuthorized", 9, 200, **stopper)), AskAuthorization)
     driver.host.csms.answer_authorization(asked.question, GOOD, driver.host.now)
     driver.host.drain()

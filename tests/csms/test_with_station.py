@@ -22,7 +22,7 @@ from ocpp_core.domain.metering import Quantity
 from ocpp_core.domain.status import ConnectorStatus, StationInfo
 from ocpp_core.domain.tokens import IdToken
 from ocpp_core.domain.transactions import StopReason
-from ocpp_core.rpc import CallFailed, CallSucceeded, SendFrame
+from ocpp_core.rpc import CallFailed, SendFrame
 from ocpp_core.station import CloseLink, DoPower, LinkFailure, OpenLink, Station, StationConfig
 from ocpp_core.store import Commit, MemoryStore
 from tests.csms.csms_kit import START_MS, V16, VERSIONS, Host, of, one
@@ -136,7 +136,7 @@ def test_a_session_with_the_link_cut_in_the_middle(version: OcppVersion) -> None
     (bill,) = world.host.csms.billed()
     assert (bill.start_wh, bill.stop_wh, bill.energy_wh) == (5000, stopped_at, stopped_at - 5000)
     assert bill.complete
-    assert bill.energy_wh > 1500
+    assert stopped_at > 6500
     events = [event for event in world.told if isinstance(event, TransactionEvent)]
     assert isinstance(events[0], TransactionStarted)
     assert len(of(events, TransactionStarted)) == len(of(events, TransactionEnded)) == 1
@@ -145,7 +145,7 @@ def test_a_session_with_the_link_cut_in_the_middle(version: OcppVersion) -> None
     assert any(event.offline for event in events) is (version is not V16)
     assert of(world.told, StationBooted)
     assert of(world.told, StatusReported)[-1].status is ConnectorStatus.AVAILABLE
-    assert of(world.told, CallFailed) == of(world.told, CallSucceeded) == []
+    assert not of(world.told, CallFailed)
 
 
 @pytest.mark.requirement("F01.FR.01", "F03.FR.01", "F06.FR.01", "1.6-5.11", "1.6-5.12", "1.6-5.17")

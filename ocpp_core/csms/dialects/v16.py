@@ -21,7 +21,6 @@ from ..commands import (
     Command,
     RequestStart,
     RequestStop,
-    Reset,
     Trigger,
     UnlockConnector,
 )
@@ -276,10 +275,10 @@ class V16Dialect:
                     connector_id=0 if evse is None else self._connector_id(evse, optional),
                     type=availability.OPERATIVE if operative else availability.INOPERATIVE,
                 )
-            case Reset(immediate, evse):
-                if evse is not None:
+            case _:
+                if command.evse is not None:
                     raise LocalProtocolError("1.6 resets the station only, not an EVSE")
-                return v16.ResetRequest(type=v16.ResetType.HARD if immediate else v16.ResetType.SOFT)
+                return v16.ResetRequest(type=v16.ResetType.HARD if command.immediate else v16.ResetType.SOFT)
 
     def _connector_id(self, evse: int, connector: int | None) -> int:
         """The connectorId of a connector, or (None) of the only one that an EVSE has."""

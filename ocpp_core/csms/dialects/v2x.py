@@ -23,7 +23,6 @@ from ..commands import (
     Command,
     RequestStart,
     RequestStop,
-    Reset,
     Topic,
     Trigger,
     UnlockConnector,
@@ -248,9 +247,9 @@ class V2xDialect:
                     operational_status=status.OPERATIVE if operative else status.INOPERATIVE,
                     evse=self._evse(evse, connector),
                 )
-            case Reset(immediate, evse):
-                kind = m.ResetEnum.IMMEDIATE if immediate else m.ResetEnum.ON_IDLE
-                request = m.ResetRequest(type=kind, evse_id=evse)
+            case _:
+                kind = m.ResetEnum.IMMEDIATE if command.immediate else m.ResetEnum.ON_IDLE
+                request = m.ResetRequest(type=kind, evse_id=command.evse)
         return request
 
     def _evse(self, evse: int | None, connector: int | None) -> object:
