@@ -14,13 +14,13 @@ from ocpp_adapters.central import Central, StationLink
 from ocpp_adapters.sessions import Peer, TextLink
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import GroupCommitter
+from ocpp_control import CommandError, Id, LineReader, LineWriter, Verb, parse
 from ocpp_core import OcppVersion
 from ocpp_core.csms import AskAuthorization, Csms, CsmsAction, CsmsConfig, Registration
 from ocpp_core.domain.status import RegistrationStatus
 from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
 from ocpp_core.store import Commit, Put
 from ocpp_core.wire import Closed, HandshakeReceived
-from ocpp_station.control import CommandError, LineReader, LineWriter, Verb, parse
 
 from .events import Event, bill, event_of
 
@@ -139,7 +139,7 @@ class CentralSystem:
                 self._answer(call.id, {"ok": True, **self._perform(call.verb)})
         self.over.set()
 
-    def _answer(self, id_: str | int | None, members: Mapping[str, Any]) -> None:
+    def _answer(self, id_: Id | None, members: Mapping[str, Any]) -> None:
         self.writer.answer(members if id_ is None else {"re": id_, **members})
 
     def _perform(self, verb: str) -> Mapping[str, Any]:

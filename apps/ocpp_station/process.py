@@ -15,13 +15,14 @@ from anyio.streams.tls import TLSStream
 from ocpp_adapters.anyio_station import StationRunner, connect_station
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import Store
+from ocpp_control import CommandError, Id, LineReader, LineWriter, parse
 from ocpp_core.station import Station, StationConfig
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig, Endpoint, connection_url
 
 from .clockwork import WallClock
+from .commands import STATION_COMMANDS
 from .config import Configuration
-from .control import STATION_COMMANDS, CommandError, LineReader, LineWriter, parse
 from .emulator import Emulator
 from .events import Event
 from .network import Network
@@ -211,5 +212,5 @@ class StationProcess:
         if then is not None:
             await then()
 
-    def _answer(self, id_: str | int | None, members: dict[str, Any]) -> None:
+    def _answer(self, id_: Id | None, members: dict[str, Any]) -> None:
         self.writer.answer(members if id_ is None else {"re": id_, **members})

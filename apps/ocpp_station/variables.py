@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ocpp_control import CommandError
 from ocpp_core import ConfigurationError
 from ocpp_core.station.config import StationConfig, TxPoint
-
-from .control import CommandError
 
 
 @dataclass(frozen=True, slots=True)

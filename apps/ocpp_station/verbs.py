@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from ocpp_control import Call, CommandError
 from ocpp_core import LocalProtocolError
 from ocpp_core.domain.metering import ENERGY_REGISTER, Quantity
 from ocpp_core.domain.time import to_utc_ms
@@ -12,7 +13,6 @@ from ocpp_core.domain.tokens import IdToken
 
 from . import variables
 from .clockwork import WallClock
-from .control import Call, CommandError
 from .emulator import Emulator
 from .network import Network
 from .simulation import HardwareError, Side

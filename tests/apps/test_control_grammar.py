@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocpp_station.control import STATION_COMMANDS, Call, CommandError, Member, Verb, parse
+from ocpp_control import Call, CommandError, Member, Verb, parse
+from ocpp_station.commands import STATION_COMMANDS
 
 HERE = [verb for verb in STATION_COMMANDS if verb.here]
 NOT_YET = [verb for verb in STATION_COMMANDS if not verb.here]

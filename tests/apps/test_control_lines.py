@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocpp_station.control import LineReader, LineWriter
-from ocpp_station.control.grammar import MAX_LINE
+from ocpp_control import MAX_LINE, LineReader, LineWriter
 
 
 def run(function: Callable[[], Awaitable[Any]]) -> Any:

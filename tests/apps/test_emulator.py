@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from ocpp_control import Call, CommandError
 from ocpp_core import SeededEntropy
 from ocpp_core.domain.layout import Layout
 from ocpp_core.domain.status import StationInfo
@@ -14,7 +15,6 @@ from ocpp_core.errors import StoreError
 from ocpp_core.station import DoLock, DoPower, Station, StationConfig
 from ocpp_core.store import Commit, MemoryStore
 from ocpp_station.clockwork import WallClock
-from ocpp_station.control import Call, CommandError
 from ocpp_station.emulator import Emulator
 from ocpp_station.network import Network
 from ocpp_station.simulation import Hardware, NoMemory, RegisterState

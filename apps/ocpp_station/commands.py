@@ -3,8 +3,8 @@
 Those whose behaviour the station does not have yet are listed too: they answer that they are not there yet.
 """
 
-from .grammar import Member, Verb
-from .kinds import FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, whole
+from ocpp_control import Member, Verb
+from ocpp_control.kinds import FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, whole
 
 _EVSE = Member("evse", whole(1), required=True)
 _CONNECTOR = Member("connector", whole(1))
