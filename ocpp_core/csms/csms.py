@@ -42,12 +42,11 @@ from .commands import Command, CommandAnswered, CommandFailed
 from .config import CsmsConfig, Registration
 from .context import Context, Link
 from .dialects import dialect_for
-from .dialects.base import Authorize, Boot, DataTransfer, Heartbeat, TransactionReport
+from .dialects.base import Authorize, Boot, DataTransfer, Heartbeat, StatusReports, TransactionReport
 from .events import (
     MeterValuesReported,
     RequestReceived,
     SecurityEventReported,
-    StatusReported,
     TransferStatus,
 )
 from .ledger import Bill, Ledger
@@ -333,8 +332,8 @@ class Csms:
                 self._transactions.report(call_id, incoming, now)
             case MeterValuesReported():
                 self._reports.meter_values(call_id, incoming, now)
-            case StatusReported():
-                self._reports.status(call_id, incoming, now)
+            case StatusReports():
+                self._reports.statuses(call_id, incoming, now)
             case Heartbeat():
                 self._provisioning.heartbeat(call_id, now)
             case Authorize():

@@ -47,7 +47,10 @@ class StatusError:
 
 @dataclass(frozen=True, slots=True)
 class StatusReported:
-    """The status of a connector, or of the station (EVSE 0), in 2.x terms and as it stood on the wire."""
+    """The status of a connector, an EVSE (connector 0) or the station (EVSE 0), in 2.x terms.
+
+    ``wire_status`` is the word on the wire; one that the domain does not know counts as Occupied.
+    """
 
     ref: ConnectorRef
     status: ConnectorStatus

@@ -38,7 +38,7 @@ def _answered(version: OcppVersion, info: IdTokenInfo) -> dict[str, Any]:
     return payload["idTagInfo" if version is V16 else "idTokenInfo"]  # type: ignore[no-any-return]  # JSON
 
 
-@pytest.mark.requirement("C01.FR.02", "C01.FR.07", "1.6-4.1")
+@pytest.mark.requirement("C01.FR.07", "1.6-4.1")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_application_is_asked(version: OcppVersion) -> None:
     asked = _ask(Host(version, ASKING))

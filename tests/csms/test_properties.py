@@ -117,7 +117,7 @@ def test_at_least_once_becomes_exactly_once_in_16(data: st.DataObject) -> None:
     )
 
 
-@pytest.mark.requirement("E01.FR.07", "E13.FR.02", "J02.FR.19")
+@pytest.mark.requirement("2.0.1-part2-E-1.3.2", "J02.FR.19")
 @pytest.mark.parametrize("version", BOTH_2X)
 @given(st.data())
 def test_any_order_and_repetition_becomes_exactly_once_in_2x(

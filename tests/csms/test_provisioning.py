@@ -120,7 +120,7 @@ def test_a_boot_is_answered_by_policy(version: OcppVersion, status: Registration
     assert host.csms.registration is status
 
 
-@pytest.mark.requirement("B01.FR.02", "B02.FR.01", "1.6-4.2")
+@pytest.mark.requirement("B01.FR.02", "1.6-4.2")
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_boot_is_answered_by_the_application(version: OcppVersion, status: RegistrationStatus) -> None:
@@ -136,7 +136,6 @@ def test_a_boot_is_answered_by_the_application(version: OcppVersion, status: Reg
     assert host.drain() == []
 
 
-@pytest.mark.requirement("B02.FR.01")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_unanswered_boot_is_pending(version: OcppVersion) -> None:
     host = Host(version, CsmsConfig())
@@ -267,7 +266,7 @@ def test_only_2x_may_ask_an_accepted_station_to_boot_again(version: OcppVersion)
         assert host.csms.call(trigger, host.now)
 
 
-@pytest.mark.requirement("B01.FR.03", "1.6-4.2")
+@pytest.mark.requirement("1.6-4.2")
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_standing_belongs_to_the_identity(version: OcppVersion, status: RegistrationStatus) -> None:

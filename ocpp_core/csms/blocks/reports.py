@@ -7,12 +7,11 @@ from pydantic import JsonValue
 from ...errors import StoreError
 from ..actions import AskDataTransfer, NoticeKind
 from ..context import Context
-from ..dialects.base import DataTransfer
+from ..dialects.base import DataTransfer, StatusReports
 from ..events import (
     DataTransferred,
     MeterValuesReported,
     SecurityEventReported,
-    StatusReported,
     TransferStatus,
 )
 from ..questions import TransferQuestion
@@ -22,7 +21,6 @@ REMEMBERED = 8
 _KEY = "reports"
 _METER_VALUES = "MeterValues"
 _SECURITY_EVENT = "SecurityEventNotification"
-_STATUS = "StatusNotification"
 
 
 class Reports:
@@ -40,10 +38,11 @@ class Reports:
         except (TypeError, ValueError) as error:
             raise StoreError(f"the reports of {context.identity!r} are damaged: {error}") from error
 
-    def status(self, call_id: str, report: StatusReported, now: float) -> None:
-        """The status of a connector. It converges, so saying it twice does no harm."""
-        self._context.answer(call_id, self._context.dialect.acknowledgement(_STATUS), now)
-        self._context.emit(report)
+    def statuses(self, call_id: str, reports: StatusReports, now: float) -> None:
+        """The status of connectors. It converges, so saying it twice does no harm."""
+        self._context.answer(call_id, self._context.dialect.acknowledgement(reports.action), now)
+        for report in reports.reports:
+            self._context.emit(report)
 
     def meter_values(self, call_id: str, report: MeterValuesReported, now: float) -> None:
         """Readings outside of transactions."""

@@ -48,6 +48,14 @@ class DataTransfer:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusReports:
+    """The statuses that a StatusNotification, or a NotifyEvent in its place (2.x), tells."""
+
+    action: str
+    reports: tuple[StatusReported, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterSpan:
     """The energy register in Wh at the earliest and the latest moment (epoch ms) that a message tells of."""
 
@@ -90,7 +98,7 @@ Incoming: TypeAlias = (
     | Authorize
     | DataTransfer
     | TransactionReport
-    | StatusReported
+    | StatusReports
     | MeterValuesReported
     | SecurityEventReported
 )

@@ -35,6 +35,7 @@ from .base import (
     Incoming,
     Outcome,
     RegisterSpan,
+    StatusReports,
     TransactionReport,
     in_utc,
 )
@@ -120,17 +121,18 @@ class V16Dialect:
     def _security_event(self, request: v16.SecurityEventNotificationRequest) -> SecurityEventReported:
         return SecurityEventReported(request.type, in_utc(request.timestamp), request.tech_info)
 
-    def _status(self, request: v16.StatusNotificationRequest) -> StatusReported:
+    def _status(self, request: v16.StatusNotificationRequest) -> StatusReports:
         error = StatusError(
             str(request.error_code), request.info, request.vendor_id, request.vendor_error_code
         )
-        return StatusReported(
+        report = StatusReported(
             self._ref(request.connector_id),
             _STATUS.get(request.status, ConnectorStatus.OCCUPIED),
             str(request.status),
             None if request.timestamp is None else in_utc(request.timestamp),
             None if error == _NO_ERROR else error,
         )
+        return StatusReports(request.ACTION, (report,))
 
     def _meter_values(self, request: v16.MeterValuesRequest) -> TransactionReport | MeterValuesReported:
         values = request.meter_value

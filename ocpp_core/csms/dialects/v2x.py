@@ -37,6 +37,7 @@ from .base import (
     Heartbeat,
     Incoming,
     Outcome,
+    StatusReports,
     TransactionReport,
     in_utc,
     word,
@@ -108,14 +109,22 @@ class V2xDialect:
 
     def _status(
         self, request: v201.StatusNotificationRequest | v21.StatusNotificationRequest
-    ) -> StatusReported:
-        text = str(request.connector_status)
-        return StatusReported(
-            ConnectorRef(request.evse_id, request.connector_id),
-            _STATUS.get(text, ConnectorStatus.OCCUPIED),
-            text,
-            in_utc(request.timestamp),
-        )
+    ) -> StatusReports:
+        ref = ConnectorRef(request.evse_id, request.connector_id)
+        report = _status_report(ref, str(request.connector_status), request.timestamp)
+        return StatusReports(request.ACTION, (report,))
+
+    def _events(self, request: v201.NotifyEventRequest | v21.NotifyEventRequest) -> StatusReports | None:
+        """Availability, if the events tell of nothing else (B01.FR.05 of 2.1, G01.FR.03)."""
+        reports = []
+        for event in request.event_data:
+            name = event.component.name.casefold(), event.variable.name.casefold()
+            if name not in _AVAILABILITY:
+                return None
+            evse = event.component.evse
+            ref = ConnectorRef(0, 0) if evse is None else ConnectorRef(evse.id, evse.connector_id or 0)
+            reports.append(_status_report(ref, event.actual_value, event.timestamp))
+        return StatusReports(request.ACTION, tuple(reports))
 
     def _meter_values(self, request: v201.MeterValuesRequest | v21.MeterValuesRequest) -> MeterValuesReported:
         return MeterValuesReported(request.evse_id, Readings(request.meter_value, _readings))
@@ -147,13 +156,14 @@ class V2xDialect:
             stop_reason=word(StopReason, info.stopped_reason or StopReason.LOCAL),
         )
 
-    _READERS: ClassVar[Mapping[str, Callable[..., Incoming]]] = {
+    _READERS: ClassVar[Mapping[str, Callable[..., Incoming | None]]] = {
         "Authorize": _authorize,
         "BootNotification": _boot,
         "DataTransfer": _data_transfer,
         "Heartbeat": _heartbeat,
         "MeterValues": _meter_values,
         "SecurityEventNotification": _security_event,
+        "NotifyEvent": _events,
         "StatusNotification": _status,
         "TransactionEvent": _transaction_event,
     }
@@ -275,6 +285,11 @@ class V2xDialect:
 
 _PHASES = {phase.value: phase for phase in Phase}
 _STATUS = {status.value: status for status in ConnectorStatus}
+_AVAILABILITY = {(name, "availabilitystate") for name in ("connector", "evse", "chargingstation")}
+
+
+def _status_report(ref: ConnectorRef, text: str, at: datetime) -> StatusReported:
+    return StatusReported(ref, _STATUS.get(text, ConnectorStatus.OCCUPIED), text, in_utc(at))
 
 
 @cache
