@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..versions import OcppVersion
+
+ANY_TYPE = ""
+"""The type of a token that came from a 1.6 CSMS, which tells none."""
+
+_LONGEST = {OcppVersion.V16: 20, OcppVersion.V201: 36, OcppVersion.V21: 255}
+_LONGEST_TYPE = 20
+
 
 class AuthorizationStatus(StrEnum):
     """What a token may do (2.x AuthorizationStatusEnumType; 1.6 knows five of these)."""
@@ -21,18 +29,31 @@ class AuthorizationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IdToken:
-    """A driver's identification. Tokens compare without regard to case (C01, 1.6 §7.28).
+    """A driver's identification: at most 255 characters, or ValueError is raised.
 
     ``type`` is a 2.x token type: ``Central``, ``eMAID``, ``ISO14443``, ``ISO15693``, ``KeyCode``, ``Local``,
-    ``MacAddress``, ``NoAuthorization``, or one that 2.1 adds. 1.6 carries the value alone.
+    ``MacAddress``, ``NoAuthorization``, or one that 2.1 adds, at most 20 characters. 1.6 carries the value
+    alone: a token from there has :data:`ANY_TYPE`.
     """
 
     value: str
     type: str = "ISO14443"
 
+    def __post_init__(self) -> None:
+        if len(self.value) > _LONGEST[OcppVersion.V21] or len(self.type) > _LONGEST_TYPE:
+            raise ValueError(
+                f"a token of {len(self.value)} characters or its type is longer than OCPP carries"
+            )
+
     def matches(self, other: "IdToken | None") -> bool:
-        """Whether both name the same driver; the type is not compared, since 1.6 does not carry it."""
-        return other is not None and self.value.casefold() == other.value.casefold()
+        """Whether both name the same driver: value without regard to case, and type if known (C01.FR.25)."""
+        if other is None or self.value.casefold() != other.value.casefold():
+            return False
+        return self.type == other.type or ANY_TYPE in (self.type, other.type)
+
+    def fits(self, version: OcppVersion) -> bool:
+        """Whether a version can carry the whole value: 20, 36 or 255 characters. A part is another token."""
+        return len(self.value) <= _LONGEST[version]
 
     def __repr__(self) -> str:
         # Personal data must not reach a log by way of a traceback or a debug print.
@@ -54,5 +75,9 @@ class IdTokenInfo:
 
     @property
     def accepted(self) -> bool:
-        """Whether the token may charge."""
+        """Whether the token may charge, at one EVSE at least."""
         return self.status is AuthorizationStatus.ACCEPTED
+
+    def allows(self, evse: int) -> bool:
+        """Whether the token may charge at this EVSE (C01.FR.21)."""
+        return self.accepted and (not self.evses or evse in self.evses)

@@ -37,6 +37,10 @@ class Evse:
     plugged: int | None = None
     driver: IdToken | None = None
     group: IdToken | None = None
+    locked: bool = False
+    held_for: IdToken | None = None
+    held_group: IdToken | None = None
+    """Whose cable stays locked after the CSMS refused the token, until it is shown again (E05.FR.11)."""
     denied: bool = False
     """The CSMS refused the driver's token, but the transaction goes on without energy (E05.FR.02)."""
     suspended_by: set[str] = field(default_factory=set)
@@ -105,7 +109,10 @@ class ConnectorView:
     authorized: bool
     """A token was accepted for its EVSE and waits for the cable, or charges."""
     charging_state: ChargingState | None
-    """None without a transaction that 1.6 would know (both car and token were there)."""
+    """None without a transaction that 1.6 would know (both car and token were there).
+
+    SuspendedEVSE if its contactor is open although car and driver are there.
+    """
     finished: bool
     """A transaction ended on this plug-in, or is about to, or goes on without a driver."""
 
@@ -133,11 +140,14 @@ def view(evse: Evse, ref: ConnectorRef) -> ConnectorView:
     plugged = evse.plugged == ref.connector
     mine = plugged or (evse.plugged is None and ref.connector == 1)
     energised = evse.row is not None and evse.row.energised
+    state = evse.charging_state
+    if evse.power_path and evse.power is Power.OFF:
+        state = ChargingState.SUSPENDED_EVSE
     return ConnectorView(
         ref=ref,
         plugged=plugged,
         authorized=mine and evse.driver is not None,
-        charging_state=evse.charging_state if mine and energised else None,
+        charging_state=state if mine and energised else None,
         finished=plugged
         and (evse.finished or evse.ending is not None or (energised and evse.driver is None)),
     )

@@ -277,7 +277,7 @@ class Station:
             self._availability.forget()
         else:
             self._authorization.remember(event.token, event.info)
-            self._transactions.judged(event.transaction, event.info, now)
+            self._transactions.judged(event.transaction, event.token, event.info, now)
 
     def _pump(self, now: float) -> None:
         """Make the most urgent call if none is in flight (the order of classes; nothing is ever queued)."""
@@ -302,7 +302,7 @@ class Station:
         if intent is not None or not self._provisioning.accepted:
             return intent
         return (
-            self._authorization.next_call(dialect)
+            self._authorization.next_call(dialect, now)
             or self._availability.next_call(dialect, now)
             or self._delivery.next_call(dialect)
             # Facts that this version says nothing of are settled now; they hold no status back.
@@ -361,7 +361,7 @@ class Station:
         elif intent.work is Work.HEARTBEAT:
             self._provisioning.heartbeat_answered(response, dialect, now)
         elif intent.work is Work.AUTHORIZE:
-            self._authorization.answered(intent.key, response, dialect, now)
+            self._authorization.answered(response, dialect, now)
         elif intent.work is Work.STATUS:
             self._availability.answered(intent.key)
         elif intent.work is Work.FACT:
@@ -380,7 +380,7 @@ class Station:
         elif intent.work is Work.HEARTBEAT:
             self._provisioning.heartbeat_failed(now)
         elif intent.work is Work.AUTHORIZE:
-            self._authorization.failed(intent.key, failure, now)
+            self._authorization.failed(failure, now)
         elif intent.work is Work.STATUS:
             self._availability.failed(failure, now)
         elif intent.work is Work.FACT:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..clock import Anchor
 from ..domain.metering import Sample
 from ..domain.time import Stamp
-from ..domain.tokens import IdToken, IdTokenInfo
+from ..domain.tokens import ANY_TYPE, IdToken, IdTokenInfo
 from ..domain.transactions import TransactionFact
 from ..errors import StoreError
 from ..store import Tables
@@ -85,10 +85,14 @@ class WireRow:
 
 @dataclass(frozen=True, slots=True)
 class CachedToken:
-    """A token the CSMS has spoken of (key: the token's value in lower case; C10)."""
+    """A token the CSMS has spoken of (key: the token's value in lower case; C10).
+
+    ``learned`` orders the rows by when the CSMS last said something new.
+    """
 
     info: IdTokenInfo
-    used: int
+    learned: int
+    type: str = ANY_TYPE
 
 
 @cache

@@ -163,7 +163,7 @@ class Delivery:
         if answer.csms_id is not None:
             wire = replace(wire, csms_id=answer.csms_id)
         self._settle(number, fact, wire)
-        token = fact.id_token or fact.driver
+        token = fact.id_token or (fact.driver if fact.energised else None)
         if answer.info is not None and token is not None:
             self._context.events.append(TokenJudged(fact.transaction, token, answer.info))
 

@@ -65,7 +65,7 @@ class Remote:
             return Verdict.REJECTED, None
         if isinstance(command, RemoteStart):
             evse = self._start_target(command)
-            if evse is None or not self._context.out.healthy:
+            if evse is None or not self._transactions.room:
                 return Verdict.REJECTED, None
             return Verdict.ACCEPTED, evse.transaction
         return Verdict.REJECTED if self._stop_target(command) is None else Verdict.ACCEPTED, None
@@ -151,7 +151,9 @@ class Remote:
         if command.evse is None:
             return self._authorization.choose()
         evse = self._context.evses.get(command.evse)
-        return evse if evse is not None and evse.waits_for_driver else None
+        if evse is None or not evse.waits_for_driver or self._authorization.deciding(evse):
+            return None
+        return evse
 
     def _start(self, command: RemoteStart, now: float) -> None:
         evse = self._start_target(command)
@@ -159,7 +161,7 @@ class Remote:
             return
         order = RemoteOrder(command.remote_start_id)
         if self._context.config.authorize_remote_start:
-            self._authorization.ask(command.token, evse, order, now)
+            self._authorization.ask(command.token, evse, order, now, named=True)
         else:
             self._transactions.authorize(evse, command.token, None, now, order)
 

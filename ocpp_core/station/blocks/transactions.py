@@ -56,7 +56,7 @@ class Transactions:
         self.recover(evse, now)
         evse.plugged = connector
         self._context.timers.cancel((Deadline.EV_CONNECT, evse.id))
-        self._context.out.do(DoLock(ConnectorRef(evse.id, connector), True))
+        self._lock(evse, True)
         self._advance(evse, TriggerReason.CABLE_PLUGGED_IN, now)
 
     def plug_out(self, evse: Evse, now: float) -> None:
@@ -64,19 +64,27 @@ class Transactions:
         if evse.plugged is None:
             raise LocalProtocolError(f"EVSE {evse.id} has no car")
         connector, evse.plugged = evse.plugged, None
+        if evse.locked:
+            evse.locked = False
+            self._context.out.do(DoLock(ConnectorRef(evse.id, connector), False))
         evse.suspended_by.clear()
         if evse.transaction is not None:
             default = Ending(TriggerReason.EV_COMMUNICATION_LOST, StopReason.EV_DISCONNECTED)
             self._end(evse, evse.ending or default, now)
         self._deauthorize(evse)
         evse.finished = False
-        self._context.out.do(DoLock(ConnectorRef(evse.id, connector), False))
+        evse.held_for = evse.held_group = None
         self._drive_power(evse, now)
 
     def suspend(self, evse: Evse, by: str, now: float) -> None:
-        """The EV or the EVSE pauses; it is remembered also before power flows."""
+        """The EV or the EVSE pauses; it is remembered also before power flows.
+
+        Raises :class:`LocalProtocolError` without a car, or for another cause.
+        """
         if evse.plugged is None:
             raise LocalProtocolError(f"EVSE {evse.id} has no car that could pause")
+        if by not in ("EV", "EVSE"):
+            raise LocalProtocolError(f"either the EV or the EVSE pauses, not {by!r}")
         evse.suspended_by.add(by)
         self._state_changed(evse, now)
 
@@ -99,6 +107,8 @@ class Transactions:
     ) -> None:
         """A token may charge here; ``remote`` if the CSMS asked for it."""
         evse.driver, evse.group, evse.denied = token, group, False
+        evse.held_for = evse.held_group = None
+        self._lock(evse, True)
         evse.untold_token = token
         evse.untold_remote_start_id = remote.remote_start_id if remote else None
         trigger = TriggerReason.REMOTE_START if remote else TriggerReason.AUTHORIZED
@@ -116,19 +126,31 @@ class Transactions:
             self._end_when_off(evse, Ending(trigger, reason, token), now)
         else:
             self._recording.update(evse, trigger, now, token)
+            self._lock(evse, False)  # E07.FR.07: with the authorization, not with the transaction
             self._drive_power(evse, now)
 
     def release(self, evse: Evse, now: float) -> None:
         """The driver no longer wants to charge here, before any transaction began."""
         self._deauthorize(evse)
+        self._lock(evse, False)
         self._drive_power(evse, now)
 
-    def judged(self, transaction: str, info: IdTokenInfo, now: float) -> None:
+    def free_cable(self, evse: Evse) -> None:
+        """The driver whom the CSMS refused during charging comes for the cable (E05.FR.11)."""
+        evse.held_for = evse.held_group = None
+        self._lock(evse, False)
+
+    @property
+    def room(self) -> bool:
+        """Whether a driver accepted now could charge: what that makes durable can be kept."""
+        return self._recording.room
+
+    def judged(self, transaction: str, token: IdToken, info: IdTokenInfo, now: float) -> None:
         """The CSMS spoke on the token of a transaction that may be over by now (E05)."""
         evse = next((evse for evse in self._context.evses.values() if evse.transaction == transaction), None)
-        if evse is None or evse.ending is not None or evse.driver is None:
+        if evse is None or evse.ending is not None or not token.matches(evse.driver):
             return
-        if info.accepted:
+        if info.allows(evse.id):
             if info.group != evse.group:
                 evse.group = info.group
                 self._recording.judged(evse)
@@ -195,7 +217,7 @@ class Transactions:
         """A condition came true: start the transaction or tell of it, and let power follow."""
         if evse.transaction is not None:
             self._recording.update(evse, trigger, now)
-        elif self._starts(evse) and not self._recording.room:
+        elif (self._starts(evse) or evse.power_path) and not self._recording.room:
             self._refuse(evse)
         elif self._starts(evse):
             self._recording.start(evse, trigger, now)
@@ -212,6 +234,7 @@ class Transactions:
 
     def _refuse(self, evse: Evse) -> None:
         self._deauthorize(evse)
+        self._lock(evse, False)
         self._context.notice(
             NoticeKind.TRANSACTION_REFUSED, f"EVSE {evse.id}: the transaction could not be kept safely"
         )
@@ -228,6 +251,7 @@ class Transactions:
         if stopped and TxPoint.ENERGY_TRANSFER in self._context.config.tx_stop_points:
             by_ev = evse.charging_state is ChargingState.SUSPENDED_EV
             reason = StopReason.STOPPED_BY_EV if by_ev else StopReason.OTHER
+            reason = StopReason.DE_AUTHORIZED if evse.denied else reason
             self._deauthorize(evse)
             self._end_when_off(evse, Ending(TriggerReason.CHARGING_STATE_CHANGED, reason), now)
         else:
@@ -256,11 +280,20 @@ class Transactions:
             self._end(evse, ending, now)
 
     def _end(self, evse: Evse, ending: Ending, now: float) -> None:
+        assert evse.row is not None
+        driver, group = evse.row.driver, evse.row.group
         self._recording.end(evse, ending, now)
         self._deauthorize(evse)
         evse.finished = evse.plugged is not None
-        if evse.plugged is not None:
-            self._context.out.do(DoLock(ConnectorRef(evse.id, evse.plugged), False))
+        if ending.reason is not StopReason.DE_AUTHORIZED:
+            self._lock(evse, False)
+        elif evse.locked:
+            evse.held_for, evse.held_group = driver, group
+
+    def _lock(self, evse: Evse, locked: bool) -> None:
+        if evse.plugged is not None and evse.locked is not locked:
+            evse.locked = locked
+            self._context.out.do(DoLock(ConnectorRef(evse.id, evse.plugged), locked))
 
     def _deauthorize(self, evse: Evse) -> None:
         evse.driver = evse.group = None

@@ -10,7 +10,7 @@ from ...domain.layout import ConnectorRef, Layout
 from ...domain.metering import Quantity, Sample
 from ...domain.status import BootReason, RegistrationStatus, StationInfo
 from ...domain.time import Stamp, from_utc_ms, to_utc_ms
-from ...domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
+from ...domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
 from ...domain.transactions import Phase, StopReason, TransactionFact
 from ...messages import Request, Response, v16
 from ...versions import OcppVersion
@@ -40,8 +40,9 @@ def known(choices: type[Choice], text: str | None) -> Choice | None:
         return None
 
 
-def _tag(token: IdToken) -> str:
-    return token.value[:20]  # all that 1.6 can carry; a longer token is unknown to the CSMS either way
+def _tag(token: IdToken | None) -> str:
+    """A token's value, or nothing: a part of a longer value may be somebody else's."""
+    return token.value if token is not None and token.fits(OcppVersion.V16) else ""
 
 
 def _info(info: v16.IdTagInfo) -> IdTokenInfo:
@@ -164,7 +165,7 @@ class Dialect16:
         if fact.energised:
             return v16.StartTransactionRequest(
                 connector_id=connector_id,
-                id_tag=_tag(fact.driver) if fact.driver else "",
+                id_tag=_tag(fact.driver),
                 meter_start=round(fact.meter_wh),
                 reservation_id=fact.reservation_id,
                 timestamp=at,
@@ -176,7 +177,7 @@ class Dialect16:
                 meter_value=_meter_values(fact.samples, resolve),
             )
         return v16.StopTransactionRequest(
-            id_tag=_tag(fact.id_token) if fact.id_token else None,
+            id_tag=_tag(fact.id_token) or None,
             meter_stop=round(fact.meter_wh),
             timestamp=at,
             transaction_id=wire.csms_id if wire.csms_id is not None else -1,
@@ -188,6 +189,8 @@ class Dialect16:
         """The CSMS's transactionId, and its word on the token."""
         if isinstance(response, v16.StartTransactionResponse):
             return FactAnswer(_info(response.id_tag_info), response.transaction_id)
+        if isinstance(response, v16.StopTransactionResponse) and response.id_tag_info is not None:
+            return FactAnswer(_info(response.id_tag_info))
         return FactAnswer()
 
     def reading(
@@ -229,7 +232,7 @@ class Dialect16:
 
 
 def _remote_start(layout: Layout, request: v16.RemoteStartTransactionRequest) -> RemoteStart:
-    token = IdToken(request.id_tag)
+    token = IdToken(request.id_tag, ANY_TYPE)
     if request.connector_id is None:
         return RemoteStart(token, None, None)
     ref = layout.from_16(request.connector_id)

@@ -103,6 +103,7 @@ class Dialect2x:
     ) -> Request:
         """TransactionEvent."""
         m = self._m
+        token = fact.id_token if fact.id_token is not None and fact.id_token.fits(self.version) else None
         request: Request = m.TransactionEventRequest(
             event_type=m.TransactionEventEnum(fact.phase),
             meter_value=self._meter_values(fact.samples, resolve) or None,
@@ -118,7 +119,7 @@ class Dialect2x:
                 remote_start_id=fact.remote_start_id,
             ),
             evse=m.EVSE(id=fact.evse, connector_id=fact.connector) if fact.tells_evse else None,
-            id_token=None if fact.id_token is None else self._token(fact.id_token),
+            id_token=None if token is None else self._token(token),
         )
         return request
 
@@ -169,9 +170,9 @@ class Dialect2x:
 
     def _token(self, token: IdToken) -> Any:
         if self.version is OcppVersion.V21:
-            return self._m.IdToken(id_token=token.value, type=token.type)
+            return self._m.IdToken(id_token=token.value, type=token.type or "Central")
         kind = known(self._m.IdTokenEnum, token.type) or self._m.IdTokenEnum.CENTRAL
-        return self._m.IdToken(id_token=token.value[:36], type=kind)
+        return self._m.IdToken(id_token=token.value, type=kind)
 
     def _meter_values(self, samples: Iterable[Sample], resolve: Callable[[Stamp], int]) -> list[Any]:
         values = []
@@ -205,6 +206,7 @@ def _info(info: Any) -> IdTokenInfo:
         AuthorizationStatus(str(info.status)),
         None if group is None else IdToken(group.id_token, str(group.type)),
         None if expires is None else to_utc_ms(expires),
+        tuple(info.evse_id or ()),
     )
 
 
