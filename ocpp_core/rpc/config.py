@@ -34,7 +34,7 @@ class RpcConfig:
     max_frame_size: int = 1_048_576
     unanswered_limit: int = 4
     tolerance: Tolerance = STRICT
-    answer_cache: int = 4
+    answer_cache: int = 2
     recorded_actions: frozenset[str] | None = None
     validate_outgoing: bool = False
 

@@ -9,6 +9,7 @@ from ocpp_core.errors import LocalProtocolError
 from ocpp_core.messages import Tolerance, v16, v21, v201
 from ocpp_core.rpc import (
     ORDERED_ACTIONS,
+    AnswerCache,
     CallFailed,
     CallRank,
     CallReceived,
@@ -636,6 +637,13 @@ def test_the_record_is_bounded(limit):
         csms.respond(str(n), start16_response(), 0.0)
     assert len(csms.answers) == limit
     assert [str(n) in csms.answers for n in range(5)] == [n >= 5 - limit for n in range(5)]
+
+
+def test_the_record_forgets_the_oldest_answer():
+    record = AnswerCache(2)
+    for call_id, answer in (("a", None), ("b", "B"), ("a", "A"), ("c", "C")):
+        record.record(call_id, "frame", answer)
+    assert [record.find(call_id, "frame") for call_id in "abc"] == ["A", None, "C"]
 
 
 def test_repairs_are_noticed_one_by_one_and_not_without_end():
