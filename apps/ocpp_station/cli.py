@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ocpp_core import ConfigurationError, StoreError
@@ -13,11 +13,22 @@ from .config import load_config, parse_versions
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 0, 1 for a failure, 2 for a command line that is wrong."""
     options = _parser().parse_args(argv)
+    status = 1
     try:
-        return int(options.run(options))
-    except (ConfigurationError, StoreError) as error:
-        print(f"ocpp: {error}", file=sys.stderr)
-        return 1
+        status = int(options.run(options))
+    except* (ConfigurationError, StoreError, OSError) as errors:
+        for error in _leaves(errors):
+            print(f"ocpp: {error}", file=sys.stderr)
+    return status
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What really went wrong, out of however many task groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +46,7 @@ def _add_station(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--id", required=True, help="the station's identity")
     parser.add_argument("--version", help="to offer, in order: 1.6, 2.0.1, 2.1 (default: 2.1,2.0.1,1.6)")
     parser.add_argument("--store", type=Path, help="file for durable state (default: none)")
+    parser.add_argument("--record", type=Path, help="file for a recording that ocpp replay can repeat")
     parser.add_argument("--config", type=Path, help="the station's configuration, a JSON file")
     parser.add_argument("--security", type=Path, help="certificate and key locations: not there yet")
     parser.add_argument("--control", choices=["stdio"], help="take commands from standard input")
@@ -54,6 +66,7 @@ def _station(options: argparse.Namespace) -> int:
             identity=options.id,
             config=load_config(options.config, versions),
             store=options.store,
+            record=options.record,
             control=options.control is not None,
             quiet=options.quiet,
         )

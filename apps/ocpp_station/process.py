@@ -13,6 +13,7 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from ocpp_adapters.anyio_station import StationRunner, connect_station
+from ocpp_adapters.recorder import recording
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import Store
 from ocpp_control import CommandError, Id, LineReader, LineWriter, parse
@@ -44,6 +45,7 @@ class Launch:
     identity: str
     config: Configuration
     store: Path | None
+    record: Path | None
     control: bool
     quiet: bool
 
@@ -111,7 +113,9 @@ class StationProcess:
         self._verbs = Verbs(self._emulator, self._network, self._wall_clock, self)
 
     def _build(self, config: StationConfig, now: float) -> Station:
-        return Station(config, os.urandom, now, self._store.load())
+        record = self._launch.record
+        build = Station if record is None else recording(Station, record)
+        return build(config, os.urandom, now, self._store.load())
 
     def _emit(self, event: Event) -> None:
         event = {"event": event["event"], "at": round(anyio.current_time() - self._started, 6), **event}

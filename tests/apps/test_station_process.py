@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ocpp_adapters.sqlite_store import SqliteStore
+from ocpp_core.store import Commit, Put
 from tests.apps.line_process import LineProcess, Message, running
 
 NOBODY = "ws://127.0.0.1:9/ocpp"
@@ -301,6 +303,34 @@ def test_a_power_cycle_says_no_goodbye_and_leaves_the_cars(rig: Rig) -> None:
     assert state["hardware"][0]["register_wh"] == ended["meter_wh"]
 
 
+def test_what_was_recorded_replays(rig: Rig, tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    station = rig.station("2.1", "--record", str(record))
+    transaction = charge(station)
+    station.event("transaction", id=transaction, trigger="MeterValuePeriodic")
+    station.do("power_cycle")
+    station.event("connection", state="connected")
+    station.do("quit")
+    assert station.ended() == 0
+    replay = [sys.executable, "-m", "ocpp_station", "replay", str(record)]
+    done = subprocess.run(replay, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("2 lives")
+    record.write_text(record.read_text().replace("CAFE", "BEEF", 1))
+    done = subprocess.run(replay, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "diverged" in done.stdout
+
+
+def test_a_store_that_is_damaged_is_said_so(rig: Rig, tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "store")) as store:
+        store.commit(Commit((Put("boots", "1", "?"),)))
+    station = rig.station()
+    assert station.ended() == 1
+    assert station.complaints.startswith(b"ocpp: table boots, row 1")
+    assert b"Traceback" not in station.complaints
+
+
 def test_the_store_is_one_stations(rig: Rig) -> None:
     first = rig.station()
     first.do("state")
@@ -356,6 +386,7 @@ def test_without_control_a_transcript_is_written_until_interrupted(rig: Rig) -> 
         (["--url", NOBODY, "--id", "X", "--security", "/x"], 1, "not there yet"),
         (["--url", NOBODY, "--id", "X", "--config", "/nowhere"], 1, "No such file"),
         (["--url", NOBODY, "--id", "X", "--store", "/nowhere/at/all"], 1, "cannot open"),
+        (["--url", NOBODY, "--id", "X", "--record", "/nowhere/at/all"], 1, "No such file"),
     ],
 )
 def test_a_wrong_command_line_is_refused(options: list[str], status: int, said: str) -> None:
