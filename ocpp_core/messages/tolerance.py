@@ -168,9 +168,9 @@ def validate_tolerantly(
     """
     try:
         patient = _Patient(from_json(to_json(value, inf_nan_mode="constants")), tolerance)
-    except (ValueError, RecursionError):  # lone surrogates, or nested too deep
+    except ValueError:  # lone surrogates, or nested too deep
         return None, []
-    # Every round repairs what was found faulty or gives up, and the number of repairs is limited.
+    # A round that repairs nothing gives up, and the number of repairs is limited.
     while True:
         try:
             model = model_type.model_validate_json(to_json(patient.value, inf_nan_mode="constants"))
@@ -217,17 +217,17 @@ Cure = Callable[[Any, str | int], bool]
 
 def _cure(details: ErrorDetails, tolerance: Tolerance) -> tuple[RepairKind, Cure] | None:
     """How to repair a fault of the kind of ``details`` wherever it occurs; None if it is not forgiven."""
-    found, context = details["input"], details.get("ctx", {})
-    match details["type"], found:
-        case "extra_forbidden", _ if tolerance.extra_members:
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden" if tolerance.extra_members:
             return RepairKind.EXTRA_DROPPED, _drop
-        case "enum", str() if tolerance.unknown_enums:
+        case "enum" if tolerance.unknown_enums:
             return RepairKind.ENUM_KEPT, partial(_set_aside, re.findall("'([^']*)'", context["expected"]))
-        case "timestamp", str() if tolerance.naive_timestamps and is_rfc3339(f"{found}Z"):
+        case "timestamp" if tolerance.naive_timestamps:
             return RepairKind.ASSUMED_UTC, _add_zone
-        case "string_too_long", str() if tolerance.long_strings:
+        case "string_too_long" if tolerance.long_strings:
             return RepairKind.TRUNCATED, partial(_cut, context["max_length"])
-        case "int_type", float() if tolerance.integral_floats and found.is_integer():
+        case "int_type" if tolerance.integral_floats:
             return RepairKind.INTEGER, _make_whole
     return None
 

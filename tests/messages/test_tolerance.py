@@ -174,10 +174,21 @@ def test_an_unknown_value_in_a_list_of_enumerations_is_kept() -> None:
     assert json.loads(model.to_json()) == value
 
 
-def test_elements_of_another_kind_among_the_faulty_stop_the_repair() -> None:
+@pytest.mark.parametrize("other", [5, "text", {"timestamp": "2024-01-01T00:00:00Z", "sampledValue": 5}, None])
+def test_elements_of_another_kind_among_the_faulty_stop_the_repair(other: object) -> None:
     wrong = [{"value": "1", "x": 1, "unit": "MWh"}, 5, {"value": "1", "unit": 5}]
-    value = {"connectorId": 1, "meterValue": [{"timestamp": "2024-01-01T00:00:00", "sampledValue": wrong}, 1]}
-    assert validate_tolerantly(v16.MeterValuesRequest, value, Tolerance()) == (None, [])
+    for samples in (wrong, wrong[:1]):
+        faulty = {"timestamp": "2024-01-01T00:00:00", "sampledValue": samples}
+        value = {"connectorId": 1, "meterValue": [faulty, other]}
+        assert validate_tolerantly(v16.MeterValuesRequest, value, Tolerance()) == (None, [])
+
+
+def test_an_unforgivable_element_among_forgivable_ones_stops_the_repair() -> None:
+    for wrong in (1.5, "1", None):
+        events = [event(n, "2024-01-01T00:00:00Z", "x") for n in (1.0, 2.0)]
+        events.insert(1, events[0] | {"eventId": wrong})
+        value = {"generatedAt": "2024-01-01T00:00:00Z", "seqNo": 0, "eventData": events}
+        assert validate_tolerantly(v201.NotifyEventRequest, value, Tolerance()) == (None, [])
 
 
 def test_the_number_of_different_repairs_is_limited() -> None:
