@@ -125,7 +125,10 @@ def test_null_is_the_empty_payload_of_a_result_too():
     assert isinstance(frame, CallResult)
 
 
-@pytest.mark.parametrize("call_id", ["", 'quo"te', "back\\slash", "\x00\x1f\x7f", "\u20ac\U0001f600", "-1"])
+@pytest.mark.parametrize(
+    "call_id",
+    ["", "x" * 36, '"' + "x" * 35, 'quo"te', "back\\slash", "\x00\x1f\x7f", "\u20ac\U0001f600", "-1"],
+)
 def test_any_id_survives(call_id):
     codec = Codec(V201)
     text = codec.encode_call(call_id, heartbeat(V201))
@@ -205,6 +208,7 @@ def test_malformed_frames(version, text, kind, call_id, code):
     frame = Codec(version).decode(text, PENDING)
     assert isinstance(frame, Malformed)
     assert (frame.message_type, frame.call_id, frame.code) == (kind, call_id, code)
+    assert 0 < len(frame.description) <= 255
 
 
 @pytest.mark.parametrize("version", [V16, V201])
@@ -304,6 +308,15 @@ def test_a_description_keeps_the_end_of_a_long_path():
     assert len(frame.description) == 255
     assert frame.description.startswith("…nnn")
     assert "nnn: " in frame.description
+
+
+@pytest.mark.parametrize("faults", [100, 101])
+def test_countless_faults_are_counted_not_listed(faults):
+    members = ",".join(f'"x{n}":0' for n in range(faults))
+    frame = Codec(V16).decode(f'[2,"i","Heartbeat",{{{members}}}]')
+    assert isinstance(frame, Malformed)
+    assert frame.code is ErrorCode.FORMAT_VIOLATION
+    assert frame.description.startswith("x0: " if faults == 100 else "101 fields")
 
 
 def test_a_result_to_no_call_is_not_looked_at():
