@@ -179,9 +179,6 @@ class StreamDriver(Driver):
     def _arm(self) -> None:
         self._alarm.rearm()
 
-    def _report(self, error: Exception) -> None:
-        _log.error("%s: a session failed", self.identity, exc_info=error)
-
     def _end(self, outcome: Closed | HandshakeFailed, now: float) -> None:
         self._outcome = outcome
         super()._end(outcome, now)

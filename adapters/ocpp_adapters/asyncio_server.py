@@ -154,10 +154,6 @@ class Connection(asyncio.BufferedProtocol, ServerDriver):
         assert timer is not None
         self._timer_due(max(timer.when(), self.now()))  # a loop's clock may lag behind its timers
 
-    def _report(self, error: Exception) -> None:
-        context = {"message": "a session failed", "exception": error, "protocol": self}
-        self._server.loop.call_exception_handler(context)
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._admission = self._server.loop.create_task(work)
 

@@ -67,10 +67,6 @@ class Driver:
         """See to it that ``_timer_due`` is called at ``_next_timer()``."""
         raise NotImplementedError
 
-    def _report(self, error: Exception) -> None:
-        """The application raised: tell whoever watches the loop."""
-        raise NotImplementedError
-
     # What a session may ask for.
 
     def send_text(self, text: str) -> None:
@@ -158,7 +154,7 @@ class Driver:
 
     def _failed(self, error: Exception, now: float) -> None:
         """The application raised: this link ends, the others go on."""
-        self._report(error)
+        _log.error("%s: a session failed", self.identity, exc_info=error)
         self._wire.close(1011, "internal error", now)
 
     def _ask(self, handshake: HandshakeReceived, now: float) -> None:

@@ -1,5 +1,6 @@
 """What the servers have in common: who is connected, who may, and the handshake's answer."""
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -8,6 +9,8 @@ from ocpp_core.wire import Closed, HandshakeReceived, LinkState, ServerConfig, W
 
 from .driver import Driver
 from .sessions import GOING_AWAY, REPLACED, Admit, Decision, Limits, Peer, Reject, Session
+
+_log = logging.getLogger(__name__)
 
 
 class Registry:
@@ -134,7 +137,7 @@ class ServerDriver(Driver):
 
     def _failed(self, error: Exception, now: float) -> None:
         if self._wire.state is LinkState.ANSWERING:
-            self._report(error)
+            _log.error("%s: the admission failed", self.identity, exc_info=error)
             self._wire.reject(500, now, "internal error")
         else:
             super()._failed(error, now)

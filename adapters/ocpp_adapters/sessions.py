@@ -52,7 +52,7 @@ class TextLink(Protocol):
 class Session:
     """The receiver of one link's messages; ``now`` is the loop's monotonic time in seconds.
 
-    An exception raised here closes the link with 1011 and goes to the loop's exception handler.
+    An exception raised here closes the link with 1011 and is logged.
     """
 
     __slots__ = ()

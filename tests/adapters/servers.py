@@ -1,0 +1,144 @@
+"""Servers to test against, and a client that speaks bytes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+
+from ocpp_adapters import anyio_server, asyncio_server
+from ocpp_adapters.anyio_link import AnyioConcurrency
+from ocpp_adapters.sessions import Admit, Session, TextLink
+from ocpp_core.wire import Closed
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A server adapter on a loop."""
+
+    backend: str
+    native: bool
+
+    def __str__(self) -> str:
+        return "native" if self.native else self.backend
+
+    @asynccontextmanager
+    async def serve(self, admit: Admit, **options: Any) -> AsyncIterator[int]:
+        """A server on a free port of the loopback; its port."""
+        if self.native:
+            if "ssl_context" in options:
+                options["ssl"] = options.pop("ssl_context")
+            async with await asyncio_server.serve(admit, "127.0.0.1", **options) as server:
+                yield server.port
+        else:
+            async with anyio.create_task_group() as tasks:
+                yield await tasks.start(partial(anyio_server.serve, admit, "127.0.0.1", **options))
+                tasks.cancel_scope.cancel()
+
+    def concurrency(self, tasks: TaskGroup) -> Any:
+        return asyncio_server.AsyncioConcurrency() if self.native else AnyioConcurrency(tasks)
+
+
+ADAPTERS = (Adapter("asyncio", True), Adapter("asyncio", False), Adapter("trio", False))
+
+
+class Echo(Session):
+    """Sends back what it gets, and remembers how it went."""
+
+    def __init__(self, log: list[str] | None = None) -> None:
+        self.log = [] if log is None else log
+        self.link: TextLink | None = None
+        self.closed: Closed | None = None
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        self.link = link
+        self.log.append(f"opened {link.identity} {link.subprotocol}")
+
+    def receive_text(self, text: str, now: float) -> None:
+        assert self.link is not None
+        if text == "crash":
+            raise RuntimeError("a bug of the application")
+        self.link.send_text(text)
+
+    def link_closed(self, closed: Closed, now: float) -> None:
+        self.closed = closed
+        self.log.append(f"closed {closed.code} {closed.reason}")
+
+
+def request(identity: str = "CP1", *headers: str) -> bytes:
+    """An opening handshake."""
+    lines = [
+        f"GET /ocpp/{identity} HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Protocol: ocpp2.0.1",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def frame(payload: bytes | str, opcode: int = 1) -> bytes:
+    """A client's frame, final and masked."""
+    data = payload.encode() if isinstance(payload, str) else payload
+    size = len(data)
+    if size < 126:
+        head = bytes([0x80 | opcode, 0x80 | size])
+    elif size < 1 << 16:
+        head = bytes([0x80 | opcode, 0xFE]) + size.to_bytes(2, "big")
+    else:
+        head = bytes([0x80 | opcode, 0xFF]) + size.to_bytes(8, "big")
+    return head + b"\0\0\0\0" + data
+
+
+def close_frame(code: int) -> bytes:
+    return frame(code.to_bytes(2, "big"), 8)
+
+
+class RawClient:
+    """A station that speaks bytes."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.stream = stream
+        self.buffer = b""
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send(data)
+
+    async def until(self, mark: bytes) -> bytes:
+        """What comes up to and including ``mark``."""
+        while mark not in self.buffer:
+            self.buffer += await self.stream.receive()
+        head, _, self.buffer = self.buffer.partition(mark)
+        return head + mark
+
+    async def to_the_end(self) -> bytes:
+        """All that still comes."""
+        try:
+            while True:
+                self.buffer += await self.stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return self.buffer
+
+    async def open(self, identity: str = "CP1") -> None:
+        await self.send(request(identity))
+        head = await self.until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+
+
+@asynccontextmanager
+async def raw_client(port: int) -> AsyncIterator[RawClient]:
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        yield RawClient(stream)
+
+
+async def eventually(condition: Any, seconds: float = 5.0) -> None:
+    """Wait until a condition holds, polling; fails if it does not in time."""
+    with anyio.fail_after(seconds):
+        while not condition():
+            await anyio.sleep(0.005)
