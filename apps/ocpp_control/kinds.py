@@ -1,10 +1,11 @@
 """The types of a command's members: what is accepted, and how to say so."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-MAX_TEXT = 10_000
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,18 @@ def _is_moment(value: object) -> bool:
         return False
 
 
-TEXT = Kind("text", lambda value: isinstance(value, str) and 0 < len(value) <= MAX_TEXT)
+def text(most: int) -> Kind:
+    """Text that is not empty and can be written as UTF-8: JSON can escape half a character."""
+
+    def accepts(value: object) -> bool:
+        if not isinstance(value, str):
+            return False
+        return 0 < len(value) <= most and not _HALF_CHARACTER.search(value)
+
+    return Kind(f"text of 1 to {most} characters", accepts)
+
+
+TEXT = Kind("text", text(10_000).accepts)
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 LIST = Kind("a list", lambda value: isinstance(value, list))

@@ -4,7 +4,7 @@ Those whose behaviour the station does not have yet are listed too: they answer 
 """
 
 from ocpp_control import Member, Verb
-from ocpp_control.kinds import FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, whole
+from ocpp_control.kinds import FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, text, whole
 
 _EVSE = Member("evse", whole(1), required=True)
 _CONNECTOR = Member("connector", whole(1))
@@ -54,9 +54,9 @@ STATION_COMMANDS: tuple[Verb, ...] = (
             _EVSE,
             _text("measurand", required=True),
             Member("value", number(), required=True),
-            _text("unit"),
-            _text("phase"),
-            _text("location"),
+            Member("unit", text(20)),
+            Member("phase", text(20)),
+            Member("location", text(20)),
             _text("signed", here=False),
         ),
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from ocpp_control import Call, CommandError
 from ocpp_core import LocalProtocolError
@@ -16,6 +16,9 @@ from .clockwork import WallClock
 from .emulator import Emulator
 from .network import Network
 from .simulation import HardwareError, Side
+
+Parameters = ParamSpec("Parameters")
+Value = TypeVar("Value")
 
 
 class Power(Protocol):
@@ -66,7 +69,7 @@ class Verbs:
         self._emulator.plug_out(evse, connector, now)
 
     def _present_token(self, now: float, token: str, type: str = "ISO14443", evse: int | None = None) -> None:  # noqa: A002  # the contract's word
-        self._emulator.present_token(IdToken(token, type), evse, now)
+        self._emulator.present_token(_value(IdToken, token, type), evse, now)
 
     def _suspend(self, now: float, evse: int, by: Side) -> None:
         self._emulator.suspend(evse, by, now)
@@ -87,7 +90,7 @@ class Verbs:
         place = self._emulator.hardware.evse(evse)
         if measurand == ENERGY_REGISTER:
             raise CommandError(f"{ENERGY_REGISTER} is the meter's register; use set_meter")
-        place.force(Quantity(float(value), measurand, **({"unit": ""} | about)))
+        place.force(_value(Quantity, float(value), measurand, **({"unit": ""} | about)))
 
     # link, network, power
 
@@ -133,6 +136,14 @@ class Verbs:
 
     def _state(self, now: float) -> Outcome:
         return Outcome({**self._emulator.state(now), "network": self._network.description})
+
+
+def _value(kind: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
+    """A value of the domain, which knows best what it can be."""
+    try:
+        return kind(*args, **kwargs)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 _VERBS: Mapping[str, Callable[..., Outcome | None]] = {

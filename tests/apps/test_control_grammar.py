@@ -124,6 +124,7 @@ def test_members_without_behaviour_say_so() -> None:
         (b'{"do": "set_clock", "utc": "2030-01-01T00:00:00"}', "utc must be a time with zone"),
         (b'{"do": "set_clock", "utc": "tomorrow"}', "utc must be"),
         (b'{"do": "present_token", "token": ""}', "token must be"),
+        (b'{"do": "present_token", "token": "\\ud800"}', "token must be"),
     ],
 )
 def test_what_is_no_command_is_refused(text: bytes, said: str) -> None:

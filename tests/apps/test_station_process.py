@@ -34,11 +34,16 @@ class Rig:
     def __init__(self, stack: ExitStack, directory: Path) -> None:
         self._stack = stack
         self._directory = directory
-        self.central = stack.enter_context(
-            running("ocpp_central", "--port", "0", "--store", str(directory / "central"))
-        )
-        self._url = f"ws://127.0.0.1:{self.central.event('listening')['port']}/ocpp"
+        self._port = 0
+        self.open_central()
+        self.url = f"ws://127.0.0.1:{self._port}/ocpp"
         self.configure(FAST)
+
+    def open_central(self) -> None:
+        """Start the central system, or another one at the same port over the same store."""
+        options = ("--port", str(self._port), "--store", str(self._directory / "central"))
+        self.central = self._stack.enter_context(running("ocpp_central", *options))
+        self._port = self.central.event("listening")["port"]
 
     def configure(self, config: dict[str, Any]) -> None:
         (self._directory / "config.json").write_text(json.dumps(config))
@@ -46,7 +51,7 @@ class Rig:
     def station(self, version: str = "2.0.1", *more: str, url: str | None = None) -> LineProcess:
         """A station with a store of its own."""
         files = ("--store", str(self._directory / "store"), "--config", str(self._directory / "config.json"))
-        options = ("--url", url or self._url, "--id", "CP 1", "--version", version, "--control", "stdio")
+        options = ("--url", url or self.url, "--id", "CP 1", "--version", version, "--control", "stdio")
         return self._stack.enter_context(running("ocpp_station", "station", *options, *files, *more))
 
     def bills(self) -> list[tuple[float, float, str]]:
@@ -281,6 +286,56 @@ def test_a_killed_station_ends_and_bills_its_session_once(rig: Rig, version: str
     assert rig.bills() == [(0.0, ended["meter_wh"], "PowerLoss")]
 
 
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_a_killed_central_system_bills_once(rig: Rig, version: str) -> None:
+    station = rig.station(version)
+    transaction = charge(station)
+    station.event("transaction", id=transaction, trigger="MeterValuePeriodic")
+    rig.central.kill()
+    station.event("connection", state="disconnected")
+    station.event("transaction", id=transaction, trigger="MeterValuePeriodic")
+    rig.open_central()
+    station.event("connection", state="connected")
+    station.do("present_token", token="CAFE", evse=1)
+    ended = station.event("transaction", id=transaction, phase="ended")
+    nothing_owed(station)
+    assert rig.bills() == [(0.0, ended["meter_wh"], "Local")]
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"do": "present_token", "token": "A" * 10_000, "evse": 1},
+    {"do": "present_token", "token": "A", "type": "B" * 10_000, "evse": 1},
+    {"do": "present_token", "token": "\ud800 \x00", "type": "Moon", "evse": 1},
+    {
+        "do": "set_measurand",
+        "evse": 1,
+        "measurand": "Moonlight",
+        "value": 3,
+        "phase": "L9",
+        "location": "Moon",
+    },
+    {"do": "set_measurand", "evse": 1, "measurand": "SoC", "value": -1e12, "unit": "%" * 20},
+    {"do": "set_meter", "evse": 1, "wh": 1e12},
+    {"do": "set_power", "evse": 1, "watts": 1e8, "phases": 3},
+    {"do": "set_clock", "utc": "0001-01-01T00:00:00Z", "drift_ppm": -500_000},
+    {"do": "set_clock", "utc": "9999-12-31T23:59:59Z", "drift_ppm": 500_000},
+]
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_no_command_however_odd_ends_the_station(rig: Rig, version: str) -> None:
+    measurands = ["Energy.Active.Import.Register", "SoC", "Moonlight"]
+    rig.configure(FAST | {"sampled_measurands": measurands})
+    station = rig.station(version)
+    charge(station)
+    for command in HOSTILE:
+        station.ask(**command)
+        station.event("transaction", trigger="MeterValuePeriodic")
+    station.do("plug_out", evse=1)
+    nothing_owed(station)
+    assert len(rig.bills()) == 1
+
+
 def test_a_power_cycle_says_no_goodbye_and_leaves_the_cars(rig: Rig) -> None:
     station = rig.station()
     transaction = charge(station, watts=36_000)
@@ -359,9 +414,8 @@ def test_commands_come_from_a_file_as_well(tmp_path: Path) -> None:
 
 
 def test_without_control_a_transcript_is_written_until_interrupted(rig: Rig) -> None:
-    port = rig._url
     with subprocess.Popen(
-        [sys.executable, "-m", "ocpp_station", "station", "--url", port, "--id", "X", "--version", "1.6"],
+        [sys.executable, "-m", "ocpp_station", "station", "--url", rig.url, "--id", "X", "--version", "1.6"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
