@@ -30,8 +30,3 @@ def instances(model: type[Request] | type[Response]) -> SearchStrategy[Json]:
 def payloads(model: type[PayloadT]) -> SearchStrategy[PayloadT]:
     """Payloads of ``model``."""
     return instances(model).map(lambda instance: model.model_validate_json(json.dumps(instance)))
-
-
-def messages(version: OcppVersion) -> list[str]:
-    """The names of all message models of ``version``."""
-    return list(shapes(version))
