@@ -9,6 +9,8 @@ from .time import Stamp
 ENERGY_REGISTER = "Energy.Active.Import.Register"
 """The measurand that bills are made of, in Wh."""
 
+_LONGEST_UNIT = 20
+
 
 class ReadingContext(StrEnum):
     """Why a value was read (ReadingContext of 1.6, ReadingContextEnumType of 2.x)."""
@@ -29,7 +31,7 @@ class Quantity:
 
     ``measurand``, ``phase`` and ``location`` use the standard's names, the same in all versions
     (``Current.Import``, ``L1-N``, ``Outlet``); None means the standard's default or none. Raises ValueError
-    for a value that is not finite.
+    for a value that is not finite, and for a unit of more than 20 characters.
     """
 
     value: float
@@ -41,6 +43,8 @@ class Quantity:
     def __post_init__(self) -> None:
         if not isfinite(self.value):
             raise ValueError(f"{self.measurand}: {self.value} is no reading")
+        if len(self.unit) > _LONGEST_UNIT:
+            raise ValueError(f"{self.measurand}: a unit has at most {_LONGEST_UNIT} characters")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_EARLIEST = -((_EPOCH - datetime.min.replace(tzinfo=UTC)) // timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +30,5 @@ def to_utc_ms(moment: datetime) -> int:
 
 
 def from_utc_ms(utc_ms: int) -> datetime:
-    """The aware UTC datetime of epoch milliseconds."""
-    return _EPOCH + timedelta(milliseconds=utc_ms)
+    """The aware UTC datetime of epoch milliseconds; beyond the years 1 to 9999 the nearest one within."""
+    return _EPOCH + timedelta(milliseconds=min(max(utc_ms, _EARLIEST), _LATEST))

@@ -91,7 +91,6 @@ class TransactionFact:
     phase: Phase
     trigger: TriggerReason
     at: Stamp
-    offline: bool
     evse: int
     connector: int
     meter_wh: float

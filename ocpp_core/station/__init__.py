@@ -4,6 +4,7 @@ from .actions import (
     CloseLink,
     DoLock,
     DoPower,
+    FactHandedOver,
     LinkChanged,
     Notice,
     NoticeKind,
@@ -15,7 +16,7 @@ from .actions import (
     TransactionChanged,
 )
 from .blocks.connectivity import LinkFailure
-from .config import Backoff, StationConfig, TxPoint
+from .config import Backoff, PinPolicy, StationConfig, TxPoint
 from .station import Station
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "StationConfig",
     "Backoff",
     "TxPoint",
+    "PinPolicy",
     "LinkFailure",
     "StationAction",
     "SendFrame",
@@ -34,6 +36,7 @@ __all__ = [
     "RegistrationChanged",
     "StatusChanged",
     "TransactionChanged",
+    "FactHandedOver",
     "Notice",
     "NoticeKind",
 ]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..domain.layout import ConnectorRef
 from ..domain.status import ConnectorStatus, RegistrationStatus
-from ..domain.transactions import ChargingState, Phase, StopReason, TriggerReason
+from ..domain.transactions import ChargingState, Phase, StopReason, TransactionFact, TriggerReason
 from ..rpc.actions import SendFrame as SendFrame
 from ..store import Commit
 from ..versions import OcppVersion
@@ -87,6 +87,20 @@ class TransactionChanged:
     stop_reason: StopReason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FactHandedOver:
+    """A fact of a transaction that no CSMS will hear of (``PinPolicy.HAND_OVER``); it may come out again.
+
+    ``version`` is the one that the transaction was told under so far, ``csms_id`` its number there (1.6);
+    ``attempted``: the fact was sent, and may have arrived.
+    """
+
+    fact: TransactionFact
+    version: OcppVersion
+    csms_id: int | None
+    attempted: bool
+
+
 class NoticeKind(StrEnum):
     """What a notice is about."""
 
@@ -123,5 +137,6 @@ StationAction: TypeAlias = (
     | RegistrationChanged
     | StatusChanged
     | TransactionChanged
+    | FactHandedOver
     | Notice
 )

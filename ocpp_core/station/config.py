@@ -19,17 +19,35 @@ class TxPoint(StrEnum):
     ENERGY_TRANSFER = "EnergyTransfer"
 
 
+class PinPolicy(StrEnum):
+    """What to do when the server refuses the version in which open transactions have been told so far.
+
+    Restating them in another version is no choice: what was acknowledged is gone, and a CSMS that saw their
+    begin would bill them twice.
+    """
+
+    HOLD = "hold"
+    """Offer that version again until a server takes it."""
+    HAND_OVER = "hand over"
+    """Give the operator what the CSMS has not acknowledged (``FactHandedOver``), and offer all versions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before dialling again (RetryBackOff… variables of OCPPCommCtrlr), in seconds.
 
     The wait starts at ``minimum``, doubles ``repeats`` times at most, and a random part of up to
-    ``random_range`` comes on top each time.
+    ``random_range`` comes on top each time. Raises :class:`~ocpp_core.errors.ConfigurationError` for a
+    minimum of 0 or anything below 0.
     """
 
     minimum: float = 5.0
     random_range: float = 5.0
     repeats: int = 5
+
+    def __post_init__(self) -> None:
+        if not (self.minimum > 0 and self.random_range >= 0 and self.repeats >= 0):
+            raise ConfigurationError("backoff: a minimum above 0 seconds, and nothing below 0")
 
     def wait(self, failures: int, fraction: float) -> float:
         """Seconds to wait after ``failures`` (at least 1) attempts; ``fraction`` in [0, 1) is drawn."""
@@ -69,7 +87,10 @@ class StationConfig:
     ended_measurands: tuple[str, ...] = (ENERGY_REGISTER,)
     """TxEndedMeasurands / StopTxnSampledData, also those of the begin."""
     ended_samples_limit: int = 500
-    """StopTransactionMaxMeterValues: beyond it every second kept reading is thinned out."""
+    """Readings kept between begin and end; beyond it every second one is thinned out (E06.FR.13).
+
+    StopTransactionMaxMeterValues of 1.6 counts begin and end too.
+    """
 
     heartbeat_interval: float = 300.0
     """Until a CSMS says otherwise."""
@@ -93,6 +114,7 @@ class StationConfig:
     offline_tx_for_unknown_id: bool = False
     """OfflineTxForUnknownIdEnabled / AllowOfflineTxForUnknownId."""
     auth_cache_limit: int = 500
+    pin_policy: PinPolicy = PinPolicy.HOLD
     outbox_limit: int = 2000
     """Facts kept for a CSMS that is away; beyond it samples are thinned, then transactions refused."""
     store_retry_interval: float = 5.0
@@ -105,6 +127,20 @@ class StationConfig:
         for name in ("attempts", "outbox_limit", "auth_cache_limit", "ended_samples_limit"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}: at least 1")
-        for name in ("message_timeout", "boot_retry_interval", "store_retry_interval", "dial_timeout"):
-            if getattr(self, name) <= 0:
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name}: more than 0 seconds")
+        for name in ("sample_interval", "ended_interval", "attempt_interval", "offline_threshold"):
+            if not getattr(self, name) >= 0:
+                raise ConfigurationError(f"{name}: at least 0 seconds")
+
+
+_POSITIVE = (
+    "ev_connection_timeout",
+    "heartbeat_interval",
+    "boot_retry_interval",
+    "message_timeout",
+    "dial_timeout",
+    "power_deadline",
+    "store_retry_interval",
+)

@@ -4,11 +4,14 @@ One input is handled whole before it returns: the block it belongs to acts, doma
 above, statuses are derived anew, and the next call is made if none is in flight. Nothing waits.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from ..clock import Boot, Clock
 from ..domain.metering import Quantity, Sample
 from ..domain.status import RegistrationStatus
+from ..domain.time import Stamp
 from ..domain.tokens import IdToken
 from ..entropy import Entropy
 from ..errors import LocalProtocolError
@@ -66,9 +69,11 @@ class Station:
         self._tables = Tables(snapshot)
         boots = Table(self._tables, "boots", BootRow)
         outbox = Table(self._tables, "outbox", OutboxRow)
+        transactions = Table(self._tables, "transactions", TransactionRow)
+        samples = Table(self._tables, "samples", Sample)
         self._context = context = Context(
             config=config,
-            clock=_start_clock(boots, outbox, now),
+            clock=_start_clock(boots, _stamps(outbox, transactions, samples), now),
             entropy=entropy,
             out=Output(self._tables, config.outbox_limit),
             evses={number: Evse(number) for number in config.layout.evses},
@@ -77,13 +82,7 @@ class Station:
         self._delivery = Delivery(context, outbox, Table(self._tables, "wires", WireRow))
         self._provisioning = Provisioning(context, self._connectivity, boots)
         self._availability = Availability(context, self._delivery, now)
-        recording = Recording(
-            context,
-            self._connectivity,
-            self._delivery,
-            Table(self._tables, "transactions", TransactionRow),
-            Table(self._tables, "samples", Sample),
-        )
+        recording = Recording(context, self._delivery, transactions, samples)
         self._transactions = Transactions(context, recording, now)
         self._authorization = Authorization(
             context, self._provisioning, self._transactions, Table(self._tables, "tokens", CachedToken)
@@ -167,13 +166,16 @@ class Station:
         if lost_at is not None and now - lost_at > self.config.offline_threshold:
             self._availability.forget()
         self._availability.link_opened()
-        self._delivery.link_changed()
+        self._delivery.link_opened()
         self._provisioning.link_opened(version, now)
         self._settle(now)
 
     def link_failed(self, reason: LinkFailure, detail: str, now: float) -> None:
         """The WebSocket could not be opened. Raises :class:`LocalProtocolError` if none was asked for."""
         self._connectivity.failed(reason, detail, now)
+        if reason is LinkFailure.REFUSED_SUBPROTOCOL:
+            self._delivery.version_refused()
+        self._settle(now)
 
     def link_closed(self, code: int, reason: str, now: float) -> None:
         """The WebSocket is gone, whoever closed it. Raises :class:`LocalProtocolError` if there was none."""
@@ -186,7 +188,7 @@ class Station:
         self._dialect = None
         self._provisioning.link_lost()
         self._remote.link_lost()
-        self._delivery.link_changed()
+        self._delivery.link_lost()
         self._authorization.decide_offline(now)
         self._settle(now)
 
@@ -269,6 +271,7 @@ class Station:
         events = self._context.events
         while events:
             self._route(events.popleft(), now)
+        self._delivery.pass_on()
         self._availability.refresh(now)
         self._pump(now)
 
@@ -387,20 +390,34 @@ class Station:
             self._delivery.failed(intent.key, failure, detail, now)
 
 
-def _start_clock(boots: Table[BootRow], outbox: Table[OutboxRow], now: float) -> Clock:
-    """A new boot: number it, and keep of the earlier ones what still dates a waiting fact."""
-    earlier = {int(key): row for key, row in boots.items()}
-    number = max(earlier, default=0) + 1
+def _start_clock(boots: Table[BootRow], stamps: Iterable[Stamp], now: float) -> Clock:
+    """A new boot: number it, and keep of the earlier ones what still dates a stamp."""
+    earlier = boots.numbered()
     last: dict[int, float] = {}
-    for _, waiting in outbox.items():
-        stamp = waiting.fact.at
-        last[stamp.boot] = max(stamp.mono, last.get(stamp.boot, stamp.mono))
+    for stamp in stamps:
+        if stamp.utc_ms is None:
+            last[stamp.boot] = max(stamp.mono, last.get(stamp.boot, stamp.mono))
     known: dict[int, Boot] = {}
-    for boot, row in earlier.items():
-        if boot in last:
-            known[boot] = Boot(row.started, row.anchor, last[boot])
+    for number, row in earlier:
+        if number in last:
+            row = replace(row, last=last[number] if row.last is None else row.last)
+            known[number] = Boot(row.started, row.anchor, row.last)
+            boots.put(str(number), row)
         else:
-            boots.delete(str(boot))
-    clock = Clock(number, now, known)
+            boots.delete(str(number))
+    number = max((number for number, _ in earlier), default=0) + 1
     boots.put(str(number), BootRow(now))
-    return clock
+    return Clock(number, now, known)
+
+
+def _stamps(
+    outbox: Table[OutboxRow], transactions: Table[TransactionRow], samples: Table[Sample]
+) -> Iterator[Stamp]:
+    """Every moment on record that the CSMS may still be told."""
+    for _, waiting in outbox.items():
+        yield waiting.fact.at
+        yield from (sample.at for sample in waiting.fact.samples)
+    for _, row in transactions.items():
+        yield row.started
+        yield row.begin.at
+    yield from (sample.at for _, sample in samples.items())

@@ -1,6 +1,5 @@
 """The station's durable rows: one table per kind of record, each row a frozen dataclass as JSON text."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -23,11 +22,13 @@ Row = TypeVar("Row")
 class BootRow:
     """One boot of the station: ``anchor`` ties its monotonic clock to UTC, written once (key: boot number).
 
-    Without an anchor the boot never learned the time.
+    Without an anchor the boot never learned the time. ``last`` is when it was last heard of, written once
+    when a later boot looks back.
     """
 
     started: float
     anchor: Anchor | None = None
+    last: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,15 @@ class TransactionRow:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the first send of a fact fixed for every retry: its message id, seqNo and timestamp."""
+    """What the first send of a fact fixed for every retry: its message id, seqNo and timestamp.
+
+    ``offline``: it happened, or still waited, while the station was offline (E04.FR.03, E11.FR.07).
+    """
 
     message_id: str
     seq_no: int
     utc_ms: int
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,17 @@ class WireRow:
 
     It pins the transaction to ``version`` until its end is acknowledged. ``began`` says that the version's
     own begin of the transaction was sent or given up; ``csms_id`` is 1.6's transactionId, -1 where the start
-    could never be delivered (1.6 errata 3.18). ``last_utc_ms`` keeps timestamps from going backwards.
+    could never be delivered (1.6 errata 3.18). ``began_utc_ms`` and ``last_utc_ms`` keep timestamps within
+    the transaction and from going backwards. ``handed_over``: no CSMS is told any more of it, the operator is.
     """
 
     version: OcppVersion
     next_seq_no: int = 0
     began: bool = False
     csms_id: int | None = None
+    began_utc_ms: int = 0
     last_utc_ms: int = 0
+    handed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +114,39 @@ class Table(Generic[Row]):
     Raises :class:`~ocpp_core.errors.StoreError` where a stored row is not of this table's kind.
     """
 
-    __slots__ = ("_name", "_row_type", "_tables")
+    __slots__ = ("_name", "_row_type", "_rows", "_tables")
 
     def __init__(self, tables: Tables, name: str, row_type: type[Row]) -> None:
         self._tables = tables
         self._name = name
         self._row_type: Any = row_type
+        self._rows: dict[str, Row] = {key: self._read(key, text) for key, text in tables.rows(name)}
 
     def put(self, key: str, row: Row) -> None:
         """Write a row."""
+        self._rows[key] = row
         text = _adapter(self._row_type).dump_json(row, exclude_defaults=True).decode()
         self._tables.put(self._name, key, text)
 
     def delete(self, key: str) -> None:
         """Remove a row, if there."""
+        self._rows.pop(key, None)
         self._tables.delete(self._name, key)
 
     def get(self, key: str) -> Row | None:
         """The row under ``key``, or None."""
-        text = self._tables.get(self._name, key)
-        return None if text is None else self._read(key, text)
+        return self._rows.get(key)
 
-    def items(self) -> Iterator[tuple[str, Row]]:
+    def items(self) -> list[tuple[str, Row]]:
         """Every key and row, ordered by key."""
-        for key, text in self._tables.rows(self._name):
-            yield key, self._read(key, text)
+        return [(key, self._rows[key]) for key in sorted(self._rows)]
+
+    def numbered(self) -> list[tuple[int, Row]]:
+        """Every row of a table whose keys are numbers, in their order."""
+        try:
+            return sorted(((int(key), row) for key, row in self._rows.items()), key=lambda item: item[0])
+        except ValueError as error:
+            raise StoreError(f"table {self._name}: {error}") from error
 
     def _read(self, key: str, text: str) -> Row:
         try:

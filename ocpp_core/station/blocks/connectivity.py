@@ -99,13 +99,6 @@ class Connectivity:
         """The adapter could not open the link. Raises :class:`LocalProtocolError` if none was asked for."""
         if self.link not in (Link.DIALING, Link.CLOSING):
             raise LocalProtocolError(f"no link was asked for (the link is {self.link})")
-        if reason is LinkFailure.REFUSED_SUBPROTOCOL and len(self._offered) < len(
-            self._context.config.versions
-        ):
-            offered = ", ".join(self._offered)
-            self._context.notice(
-                NoticeKind.PINNED, f"open transactions hold the station to {offered}, which the CSMS refused"
-            )
         self._gone(f"{reason}: {detail}" if detail else str(reason), now)
 
     def closed(self, code: int, reason: str, now: float) -> None:

@@ -5,7 +5,7 @@ durably, so that every retry says the same. A CALLERROR or a time-out on a live 
 link is none. After the last attempt the fact is discarded, which the operator is told (E13.FR.04).
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import replace
 
 from ...domain.time import Stamp
@@ -13,7 +13,8 @@ from ...domain.transactions import Phase, TransactionFact
 from ...entropy import message_id
 from ...messages import Response
 from ...versions import OcppVersion
-from ..actions import NoticeKind
+from ..actions import FactHandedOver, NoticeKind
+from ..config import PinPolicy
 from ..context import Context, Deadline, Failure, Intent, TokenJudged, Work
 from ..dialect import StationDialect
 from ..tables import OutboxRow, Sent, Table, WireRow, order_key
@@ -27,14 +28,28 @@ NO_CSMS_ID = -1
 class Delivery:
     """What the CSMS still has to learn, and what it was told of each transaction."""
 
-    __slots__ = ("_context", "_facts", "_next", "_outbox", "_wires")
+    __slots__ = (
+        "_context",
+        "_facts",
+        "_handed_over",
+        "_next",
+        "_online_from",
+        "_outbox",
+        "_passed_on",
+        "_wires",
+    )
 
     def __init__(self, context: Context, outbox: Table[OutboxRow], wires: Table[WireRow]) -> None:
         self._context = context
         self._outbox = outbox
         self._wires = wires
-        self._facts: OrderedDict[int, OutboxRow] = OrderedDict((int(key), row) for key, row in outbox.items())
+        self._facts: OrderedDict[int, OutboxRow] = OrderedDict(outbox.numbered())
         self._next = next(reversed(self._facts), -1) + 1
+        self._online_from = self._next
+        """The first fact that was recorded over the present link."""
+        self._handed_over = {key for key, wire in wires.items() if wire.handed_over}
+        self._passed_on: list[int] = []
+        """Facts handed to the operator, whose rows go once that was carried out."""
 
     # what others may ask
 
@@ -48,13 +63,14 @@ class Delivery:
 
     def told_up_to(self, barrier: int) -> bool:
         """Whether no fact recorded before ``barrier`` still waits, except for a retry or the store."""
-        waiting = bool(self._facts) and next(iter(self._facts)) < barrier
+        head = self._head()
+        waiting = head is not None and head < barrier
         return not waiting or _RETRY in self._context.timers or not self._context.out.healthy
 
     @property
     def pinned(self) -> OcppVersion | None:
         """The version that transactions already on the wire hold the station to."""
-        return next((wire.version for _, wire in self._wires.items()), None)
+        return next((wire.version for _, wire in self._wires.items() if not wire.handed_over), None)
 
     @property
     def full(self) -> bool:
@@ -64,16 +80,12 @@ class Delivery:
     def csms_id_of(self, transaction: str) -> int | None:
         """The number by which a 1.6 CSMS knows a transaction, if it gave one (or -1 where it never could)."""
         wire = self._wires.get(transaction)
-        return None if wire is None else wire.csms_id
-
-    def stamps(self) -> list[Stamp]:
-        """When the waiting facts happened."""
-        return [row.fact.at for row in self._facts.values()]
+        return None if wire is None or wire.handed_over else wire.csms_id
 
     # recording
 
-    def record(self, fact: TransactionFact) -> None:
-        """Keep a fact until it is acknowledged. A full outbox gives up what may be given up (E04.FR.07)."""
+    def record(self, fact: TransactionFact) -> bool:
+        """Keep a fact until it is acknowledged; False if a full outbox gives it up at once (E04.FR.07)."""
         limit = self._context.config.outbox_limit
         if len(self._facts) >= limit:
             self._thin()
@@ -81,15 +93,16 @@ class Delivery:
             self._context.notice(
                 NoticeKind.FACTS_THINNED, f"no room for a {fact.trigger} of {fact.transaction}"
             )
-            return
+            return False
         self._put(self._next, OutboxRow(fact))
         self._next += 1
+        return True
 
     def _thinnable(self) -> list[int]:
         """What a full outbox gives up: every second unsent sample, or else every second state change."""
         unsent = [(number, row.fact) for number, row in self._facts.items() if row.sent is None]
-        samples = [number for number, fact in unsent if fact.is_sample][::2]
-        return samples or [number for number, fact in unsent if fact.is_state_change][::2]
+        samples = _every_second([item for item in unsent if item[1].is_sample])
+        return samples or _every_second([item for item in unsent if item[1].is_state_change])
 
     def _thin(self) -> None:
         numbers = self._thinnable()
@@ -106,8 +119,8 @@ class Delivery:
         """The call that tells the oldest fact, unless a retry has to wait or the store fails."""
         if _RETRY in self._context.timers or not self._context.out.healthy:
             return None
-        while self._facts:
-            number, row = next(iter(self._facts.items()))
+        while (number := self._head()) is not None:
+            row = self._facts[number]
             if row.sent is None:
                 prepared = self._prepare(number, row, dialect)
                 if prepared is None:
@@ -117,6 +130,15 @@ class Delivery:
                 row = prepared
             return self._intent(number, row, dialect)
         return None
+
+    def _head(self) -> int | None:
+        """The oldest fact that a CSMS is to be told."""
+        if not self._handed_over:
+            return next(iter(self._facts), None)
+        return next(
+            (number for number, row in self._facts.items() if row.fact.transaction not in self._handed_over),
+            None,
+        )
 
     def _prepare(self, number: int, row: OutboxRow, dialect: StationDialect) -> OutboxRow | None:
         """Fix what the wire will say of a fact; None: the version says nothing of it, or not yet."""
@@ -133,24 +155,42 @@ class Delivery:
             self._context.notice(
                 NoticeKind.TIME_ESTIMATED, f"a {fact.phase} of {fact.transaction} carries an estimated time"
             )
+        token = fact.id_token or (fact.driver if fact.energised else None)
+        if token is not None and not token.fits(dialect.version):
+            text = f"{token!r} of {fact.transaction} is longer than {dialect.version} can carry"
+            self._context.notice(NoticeKind.TOKEN_REFUSED, text)
         utc_ms = max(moment.utc_ms, wire.last_utc_ms)
-        row = replace(row, sent=Sent(message_id(self._context.entropy), wire.next_seq_no, utc_ms))
-        self._wires.put(fact.transaction, replace(planned, last_utc_ms=utc_ms))
+        began_utc_ms = wire.began_utc_ms if wire.began else utc_ms
+        offline = number < self._online_from
+        sent = Sent(message_id(self._context.entropy), wire.next_seq_no, utc_ms, offline)
+        row = replace(row, sent=sent)
+        self._wires.put(fact.transaction, replace(planned, began_utc_ms=began_utc_ms, last_utc_ms=utc_ms))
         self._put(number, row)
         return row
 
     def _intent(self, number: int, row: OutboxRow, dialect: StationDialect) -> Intent:
-        sent = row.sent
-        wire = self._wires.get(row.fact.transaction)
+        sent, wire = row.sent, self._wire(row.fact)
         assert sent is not None
-        assert wire is not None
-
-        def resolve(stamp: Stamp) -> int:
-            moment = self._context.clock.resolve(stamp)
-            return sent.utc_ms if moment is None else min(moment.utc_ms, sent.utc_ms)
-
-        request = dialect.fact(row.fact, wire, sent, self._context.config.layout, resolve)
+        times = self._sample_times(row.fact, sent.utc_ms)
+        request = dialect.fact(row.fact, wire, sent, self._context.config.layout, times.__getitem__)
         return Intent(Work.FACT, request, str(number), sent.message_id, durable=True)
+
+    def _sample_times(self, fact: TransactionFact, utc_ms: int) -> dict[Stamp, int]:
+        """When the samples of a fact told at ``utc_ms`` were taken: never later, nor one before another."""
+        times: dict[Stamp, int] = {}
+        latest = None
+        for sample in fact.samples:
+            moment = self._context.clock.resolve(sample.at)
+            taken = utc_ms if moment is None or sample.at == fact.at else min(moment.utc_ms, utc_ms)
+            latest = taken if latest is None else max(latest, taken)
+            times[sample.at] = latest
+        return times
+
+    def _wire(self, fact: TransactionFact) -> WireRow:
+        """What the CSMS was told of the transaction of a fact that has been sent."""
+        wire = self._wires.get(fact.transaction)
+        assert wire is not None
+        return wire
 
     # answers
 
@@ -159,7 +199,7 @@ class Delivery:
         number = int(key)
         fact = self._facts[number].fact
         answer = dialect.fact_answer(response)
-        wire = self._wires.get(fact.transaction) or WireRow(dialect.version)
+        wire = self._wire(fact)
         if answer.csms_id is not None:
             wire = replace(wire, csms_id=answer.csms_id)
         self._settle(number, fact, wire)
@@ -186,14 +226,49 @@ class Delivery:
             NoticeKind.FACT_DISCARDED,
             f"{fact.phase} {fact.trigger} of {fact.transaction} after {row.attempts} attempts: {detail}",
         )
-        wire = self._wires.get(fact.transaction) or WireRow(config.versions[0])
+        wire = self._wire(fact)
         if fact.energised and wire.csms_id is None:
             wire = replace(wire, csms_id=NO_CSMS_ID)
         self._settle(number, fact, wire)
 
-    def link_changed(self) -> None:
+    def link_opened(self) -> None:
+        """What was recorded so far happened, or waited, while the station was offline."""
+        self._online_from = self._next
+
+    def link_lost(self) -> None:
         """A retry waits on a live link only."""
         self._context.timers.cancel(_RETRY)
+
+    # a CSMS that refuses the version to which transactions are pinned
+
+    def version_refused(self) -> None:
+        """The server refused what was offered; if that was for open transactions, do as configured."""
+        pinned, policy = self.pinned, self._context.config.pin_policy
+        if pinned is None:
+            return
+        self._context.notice(
+            NoticeKind.PINNED, f"the CSMS refused {pinned}, to which open transactions are bound: {policy}"
+        )
+        if policy is PinPolicy.HAND_OVER:
+            for transaction, wire in self._wires.items():
+                self._wires.put(transaction, replace(wire, handed_over=True))
+                self._handed_over.add(transaction)
+
+    def pass_on(self) -> None:
+        """Give the operator the facts of transactions handed over; called after every input.
+
+        A fact's row goes only after the next input, when the adapter has carried out what told of it: the
+        operator may hear of a fact twice, but of each.
+        """
+        for number in self._passed_on:
+            fact = self._facts[number].fact
+            self._settle(number, fact, self._wire(fact))
+        self._passed_on = []
+        for number, row in self._facts.items() if self._handed_over else ():
+            if row.fact.transaction in self._handed_over:
+                wire, attempted = self._wire(row.fact), row.sent is not None
+                self._context.out.do(FactHandedOver(row.fact, wire.version, wire.csms_id, attempted))
+                self._passed_on.append(number)
 
     # rows
 
@@ -202,6 +277,7 @@ class Delivery:
         self._drop(number)
         if fact.phase is Phase.ENDED:
             self._wires.delete(fact.transaction)
+            self._handed_over.discard(fact.transaction)
         else:
             self._wires.put(fact.transaction, wire)
 
@@ -212,3 +288,14 @@ class Delivery:
     def _drop(self, number: int) -> None:
         del self._facts[number]
         self._outbox.delete(order_key(number))
+
+
+def _every_second(facts: list[tuple[int, TransactionFact]]) -> list[int]:
+    """The 1st, 3rd, 5th … of each transaction (E04.FR.08)."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for number, fact in facts:
+        seen[fact.transaction] += 1
+        if seen[fact.transaction] % 2:
+            chosen.append(number)
+    return chosen

@@ -13,25 +13,22 @@ from ..actions import TransactionChanged
 from ..context import Context, Deadline
 from ..evse import Ending, Evse
 from ..tables import Table, TransactionRow, order_key
-from .connectivity import Connectivity
 from .delivery import Delivery
 
 
 class Recording:
     """Writes transactions down; decides nothing about them."""
 
-    __slots__ = ("_connectivity", "_context", "_delivery", "_rows", "_samples")
+    __slots__ = ("_context", "_delivery", "_rows", "_samples")
 
     def __init__(
         self,
         context: Context,
-        connectivity: Connectivity,
         delivery: Delivery,
         rows: Table[TransactionRow],
         samples: Table[Sample],
     ) -> None:
         self._context = context
-        self._connectivity = connectivity
         self._delivery = delivery
         self._rows = rows
         self._samples = samples
@@ -122,7 +119,7 @@ class Recording:
         sample = Sample(
             self._context.clock.stamp(now), ReadingContext.SAMPLE_PERIODIC, evse.select(measurands)
         )
-        if sample.quantities and evse.plugged is not None:
+        if sample.quantities:
             if deadline is Deadline.SAMPLE:
                 self._record(evse, Phase.UPDATED, TriggerReason.METER_VALUE_PERIODIC, now, samples=(sample,))
             else:
@@ -173,7 +170,6 @@ class Recording:
             phase=phase,
             trigger=trigger,
             at=self._context.clock.stamp(now),
-            offline=not self._connectivity.online,
             evse=evse.id,
             connector=evse.plugged or row.connector,
             meter_wh=meter_wh,
@@ -195,10 +191,11 @@ class Recording:
             energised=row.energised or energised,
             told_evse=row.told_evse or tells_evse,
         )
-        evse.told_state = state
         evse.untold_token = evse.untold_remote_start_id = None
-        self._delivery.record(fact)
         self._rows.put(transaction, evse.row)
+        if not self._delivery.record(fact):
+            return
+        evse.told_state = state
         self._context.out.do(
             TransactionChanged(transaction, evse.id, phase, trigger, state, meter_wh, stop_reason),
             durable=True,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from ...domain.layout import ConnectorRef, Layout
-from ...domain.metering import Quantity, Sample
+from ...domain.metering import Quantity, ReadingContext, Sample
 from ...domain.status import BootReason, RegistrationStatus, StationInfo
 from ...domain.time import Stamp, from_utc_ms, to_utc_ms
 from ...domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
@@ -77,6 +77,18 @@ def _meter_values(samples: Iterable[Sample], resolve: Callable[[Stamp], int]) ->
         if told:
             values.append(v16.MeterValue(timestamp=from_utc_ms(resolve(sample.at)), sampled_value=told))
     return values
+
+
+def _transaction_data(
+    fact: TransactionFact, wire: WireRow, resolve: Callable[[Stamp], int]
+) -> list[v16.MeterValue]:
+    """The series of a transaction, from 1.6's begin of it: the first reading counts from there."""
+    samples = [
+        sample
+        for sample in fact.samples
+        if sample.context is ReadingContext.TRANSACTION_BEGIN or resolve(sample.at) >= wire.began_utc_ms
+    ]
+    return _meter_values(samples, lambda stamp: max(resolve(stamp), wire.began_utc_ms))
 
 
 class Dialect16:
@@ -182,7 +194,7 @@ class Dialect16:
             timestamp=at,
             transaction_id=wire.csms_id if wire.csms_id is not None else -1,
             reason=_REASONS.get(fact.stop_reason or StopReason.LOCAL, v16.Reason.OTHER),
-            transaction_data=_meter_values(fact.samples, resolve) or None,
+            transaction_data=_transaction_data(fact, wire, resolve) or None,
         )
 
     def fact_answer(self, response: Response) -> FactAnswer:

@@ -110,7 +110,7 @@ class Dialect2x:
             timestamp=from_utc_ms(sent.utc_ms),
             trigger_reason=m.TriggerReasonEnum(fact.trigger),
             seq_no=sent.seq_no,
-            offline=fact.offline or None,
+            offline=sent.offline or None,
             reservation_id=fact.reservation_id,
             transaction_info=m.Transaction(
                 transaction_id=fact.transaction,
