@@ -22,7 +22,7 @@ from ocpp_core.rpc import CallReceived, ErrorCode, SendReceived
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node" / "node_modules"
-PATIENCE = 30.0
+PATIENCE = 40.0
 Json = Any
 Report = list[dict[str, Json]]
 

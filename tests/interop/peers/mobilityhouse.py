@@ -4,14 +4,15 @@
     python mobilityhouse.py csms VERSION         <script
 
 The script, JSON on stdin, is ``{"answers": {action: payload or null}, "calls": [{"action", "payload", "when",
-"unchecked"}]}``. Payloads are as the standard writes them; null refuses with NotSupported. The calls are made
-one after the other, each once the action named by ``when`` was received (if any is named), and without this
-library's own validation if ``unchecked``. The other end closes the link.
+"unchecked"}]}``. Payloads are as the standard writes them; null refuses with NotSupported, and the text
+``"$member"`` stands for that member of the latest result that had it. The calls are made one after the other,
+each once the action named by ``when`` was received (if any is named), and without this library's own
+validation if ``unchecked``. The other end closes the link.
 
 On stdout comes a JSON object a line: ``{"port": n}`` (a CSMS, first); ``{"received": action, "payload"}`` and
-``{"sent": action, "payload"}``; ``{"result": action, "payload"}`` or ``{"error": action, "code", "description"}``;
-``{"refused": why}``, what this library found wrong; ``{"crashed": action, "why"}``; ``{"closed": code}``. Payloads
-are those on the wire: the library's names for members do not all lead back to them.
+``{"sent": action, "payload"}``; ``{"result": action, "payload"}``, or ``{"error": action, "code"}`` with a
+``description``; ``{"refused": why}``, what this library found wrong; ``{"crashed": action, "why"}``;
+``{"closed": code}``. Payloads are those on the wire: this library's names for members do not all lead back.
 """
 
 import asyncio
@@ -43,12 +44,21 @@ class Log(logging.Handler):
             say(refused=record.getMessage()[:300])
 
 
+def filled(value: Any, results: dict[str, Any]) -> Any:
+    """A payload with its ``"$member"`` texts replaced."""
+    if isinstance(value, dict):
+        return {name: filled(member, results) for name, member in value.items()}
+    if isinstance(value, list):
+        return [filled(item, results) for item in value]
+    return results[value[1:]] if isinstance(value, str) and value.startswith("$") else value
+
+
 class Tap:
     """A connection whose frames are reported."""
 
     def __init__(self, connection: websockets.ClientConnection | websockets.ServerConnection) -> None:
         self._connection = connection
-        self.result: object = None
+        self.result: dict[str, Any] = {}
 
     async def recv(self) -> str | bytes:
         text = await self._connection.recv()
@@ -75,6 +85,7 @@ class Conversation:
         self._responses = import_module(f"{MODULES[version]}.call_result")
         self._tap = tap
         self._arrived: dict[str, asyncio.Event] = {}
+        self._results: dict[str, Any] = {}
         base = import_module(MODULES[version]).ChargePoint
         answers = script["answers"].items()
         members = {f"on_{action}": self._handler(action, answer) for action, answer in answers}
@@ -99,7 +110,8 @@ class Conversation:
                 await self._arrival(item["when"]).wait()
             action = item["action"]
             try:
-                request = getattr(self._requests, action)(**camel_to_snake_case(item["payload"]))
+                payload = filled(item["payload"], self._results)
+                request = getattr(self._requests, action)(**camel_to_snake_case(payload))
                 unchecked = item["unchecked"]
                 await self._point.call(request, suppress=False, skip_schema_validation=unchecked)
             except OCPPError as error:
@@ -107,6 +119,7 @@ class Conversation:
             except TypeError as error:
                 say(crashed=action, why=str(error))
             else:
+                self._results |= self._tap.result
                 say(result=action, payload=self._tap.result)
 
     async def run(self) -> None:

@@ -12,6 +12,14 @@ const schemas21 = require("ocpp-rpc/lib/schemas/ocpp2_1.json").map((schema) => (
 }));
 const strict = { strictMode: true, strictModeValidators: [createValidator("ocpp2.1", schemas21)] };
 
+// A payload with its "$member" texts replaced.
+function filled(value, results) {
+  if (Array.isArray(value)) return value.map((item) => filled(item, results));
+  if (value instanceof Object)
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, filled(member, results)]));
+  return typeof value === "string" && value.startsWith("$") ? results[value.slice(1)] : value;
+}
+
 // Attaches the script's answers to a client; returns a function that makes the script's calls.
 function prepare(client, script) {
   const arrivals = new Map();
@@ -36,12 +44,15 @@ function prepare(client, script) {
     return script.answers[method];
   });
 
+  const results = {};
   return async () => {
     for (const { action, payload, when, unchecked } of script.calls) {
       if (when) await arrival(when).promise;
       client.reconfigure({ strictMode: !unchecked });
       try {
-        say({ result: action, payload: await client.call(action, payload) });
+        const result = await client.call(action, filled(payload, results));
+        Object.assign(results, result);
+        say({ result: action, payload: result });
       } catch (error) {
         say({ error: action, code: error.rpcErrorCode ?? error.name, description: error.message });
       }
