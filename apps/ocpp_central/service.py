@@ -14,9 +14,21 @@ from ocpp_adapters.central import Central, StationLink
 from ocpp_adapters.sessions import Peer, TextLink
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import GroupCommitter
-from ocpp_control import CommandError, Id, LineReader, LineWriter, Verb, parse
-from ocpp_core import OcppVersion
-from ocpp_core.csms import AskAuthorization, Csms, CsmsAction, CsmsConfig, Registration
+from ocpp_control import Call, CommandError, Id, LineReader, LineWriter, Member, Verb, parse
+from ocpp_control.kinds import TEXT, whole
+from ocpp_core import LocalProtocolError, OcppVersion
+from ocpp_core.csms import (
+    AskAuthorization,
+    Command,
+    CommandAnswered,
+    CommandFailed,
+    Csms,
+    CsmsAction,
+    CsmsConfig,
+    Registration,
+    RequestStart,
+    RequestStop,
+)
 from ocpp_core.domain.status import RegistrationStatus
 from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
 from ocpp_core.store import Commit, Put
@@ -24,7 +36,14 @@ from ocpp_core.wire import Closed, HandshakeReceived
 
 from .events import Event, bill, event_of
 
-COMMANDS = (Verb("billed"), Verb("stations"), Verb("quit"))
+_STATION = Member("station", TEXT, required=True)
+COMMANDS = (
+    Verb("billed"),
+    Verb("stations"),
+    Verb("start", (_STATION, Member("token", TEXT, required=True), Member("evse", whole(1)))),
+    Verb("stop", (_STATION, Member("transaction", TEXT, required=True))),
+    Verb("quit"),
+)
 _OWN = ""
 """The scope of the central system's own rows; the others are named after stations."""
 _STATIONS = "stations"
@@ -133,23 +152,43 @@ class CentralSystem:
             await self.writer.room()
             try:
                 call = parse(line, COMMANDS)
+                answer = await self._perform(call)
             except CommandError as error:
                 self._answer(error.id, {"ok": False, "error": str(error)})
             else:
-                self._answer(call.id, {"ok": True, **self._perform(call.verb)})
+                self._answer(call.id, {"ok": True, **answer})
         self.over.set()
 
     def _answer(self, id_: Id | None, members: Mapping[str, Any]) -> None:
         self.writer.answer(members if id_ is None else {"re": id_, **members})
 
-    def _perform(self, verb: str) -> Mapping[str, Any]:
-        match verb:
+    async def _perform(self, call: Call) -> Mapping[str, Any]:
+        given = call.arguments
+        match call.verb:
             case "billed":
                 return {"transactions": self._billed()}
             case "stations":
                 return {"stations": [self._station(identity) for identity in sorted(self._stations)]}
+            case "start":
+                return await self._request(call, RequestStart(IdToken(given["token"]), given.get("evse")))
+            case "stop":
+                return await self._request(call, RequestStop(given["transaction"]))
         self.over.set()
         return {}
+
+    async def _request(self, call: Call, command: Command) -> Mapping[str, Any]:
+        """Ask a station, and wait for its answer. Raises :class:`CommandError` if there is none."""
+        link = self._central.links.get(call.arguments["station"])
+        try:
+            if link is None:
+                raise LocalProtocolError(f"{call.arguments['station']} is not connected")
+            outcome = await link.call(command)
+        except LocalProtocolError as error:
+            raise CommandError(str(error), call.id) from None
+        if isinstance(outcome, CommandAnswered):
+            return {"accepted": outcome.accepted, "status": outcome.status}
+        assert isinstance(outcome, CommandFailed)
+        raise CommandError(f"the station did not answer: {outcome.reason}", call.id)
 
     def _station(self, identity: str) -> Event:
         connected = identity in self._central.links

@@ -102,7 +102,7 @@ def test_garbage_is_answered_and_the_end_of_input_is_the_end(tmp_path: Path) -> 
     with running(*start(tmp_path)) as central:
         central.write(b"what?\n")
         assert "not JSON" in central.until(lambda message: "ok" in message)["error"]
-        assert "allowed: billed, stations, quit" in central.ask("charge")["error"]
+        assert "allowed: billed, stations, start, stop, quit" in central.ask("charge")["error"]
         assert "no member now" in central.ask("billed", now=True)["error"]
         central.close_input()
         assert central.ended() == 0

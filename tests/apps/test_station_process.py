@@ -110,6 +110,38 @@ def test_a_session_from_plug_to_bill(rig: Rig, version: str) -> None:
     rig.central.event("disconnected", station="CP 1")
 
 
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_the_central_system_starts_and_stops(rig: Rig, version: str) -> None:
+    station = rig.station(version)
+    rig.central.event("status", station="CP 1", evse=1)
+    station.do("set_power", evse=1, watts=3_600_000)
+    station.do("plug_in", evse=1)
+    nothing_owed(station)
+    assert rig.central.do("start", station="CP 1", token="CAFE", evse=1)["accepted"]
+    station.event("transaction", charging_state="Charging")
+    station.event("transaction", trigger="MeterValuePeriodic")
+    nothing_owed(station)
+    transaction = rig.central.do("billed")["transactions"][-1]["transaction"]
+    assert not rig.central.do("stop", station="CP 1", transaction="4711")["accepted"]
+    assert rig.central.do("stop", station="CP 1", transaction=transaction)["accepted"]
+    ended = station.event("transaction", phase="ended")
+    nothing_owed(station)
+    assert rig.bills() == [(0.0, ended["meter_wh"], "Remote")]
+    station.do("disconnect")
+    rig.central.event("disconnected")
+    assert "not connected" in rig.central.ask("stop", station="CP 1", transaction=transaction)["error"]
+
+
+def test_a_clock_that_drifts_drifts_from_whatever_it_was_set_to(rig: Rig) -> None:
+    station = rig.station()
+    station.event("notice", kind="registration")
+    station.do("set_clock", drift_ppm=500_000)
+    began, first = time.monotonic(), station.do("state")["clock"]["utc_ms"]
+    time.sleep(4)
+    last = station.do("state")["clock"]["utc_ms"]
+    assert 1.2 < (last - first) / 1000 / (time.monotonic() - began) < 1.6
+
+
 def test_an_answer_precedes_its_consequences(rig: Rig) -> None:
     station = rig.station()
     station.event("notice", kind="registration")

@@ -35,7 +35,7 @@ async def _demo(directory: Path, transcript: Transcript) -> int:
             port = (await central.until("it listens", lambda event: event["event"] == "listening"))["port"]
             transcript.story(f"A central system listens on 127.0.0.1:{port}.")
             chargers += [
-                Charger(name, version, port, directory, transcript) for name, version, _ in SCENARIOS
+                Charger(name, version, central, port, directory, transcript) for name, version, _ in SCENARIOS
             ]
             async with asyncio.TaskGroup() as group:
                 for charger, (_, _, scenario) in zip(chargers, SCENARIOS, strict=True):

@@ -19,12 +19,15 @@ _POLL = 0.1
 
 
 class Charger:
-    """A station of the demo and the driver in front of it."""
+    """A station of the demo, the driver in front of it, and the operator behind it."""
 
-    def __init__(self, name: str, version: str, port: int, directory: Path, transcript: Transcript) -> None:
+    def __init__(
+        self, name: str, version: str, central: Peer, port: int, directory: Path, transcript: Transcript
+    ) -> None:
         self.name = name
         self.version = version
         self.peer = Peer(name, transcript.tell)
+        self._central = central
         self._story = transcript.story
         self._config = directory / f"{name}.json"
         self._config.write_text(json.dumps({**_SETTINGS, "info": {"model": f"Demo {version}"}}))
@@ -48,6 +51,22 @@ class Charger:
         await self.peer.ask("plug_in", evse=1)
         await self.peer.ask("present_token", token=token, evse=1)
         await self.peer.until("charging", lambda event: event.get("charging_state") == "Charging", seen)
+
+    async def begin_remotely(self, token: str) -> None:
+        """A driver plugs in and taps an app; the central system starts the session."""
+        self._story(f"At {self.name} a car is plugged in, the central system is asked to start.")
+        seen = len(self.peer.events)
+        await self.peer.ask("plug_in", evse=1)
+        await self._central.ask("start", station=self.name, token=token, evse=1)
+        await self.peer.until("charging", lambda event: event.get("charging_state") == "Charging", seen)
+
+    async def stop_remotely(self) -> None:
+        """The driver taps the app again and leaves."""
+        self._story(f"The central system is asked to stop it, the driver of {self.name} unplugs.")
+        bills = (await self._central.ask("billed"))["transactions"]
+        running = next(it for it in bills if it["station"] == self.name and it["ended_at"] is None)
+        await self._ended(self._central.ask("stop", station=self.name, transaction=running["transaction"]))
+        await self.peer.ask("plug_out", evse=1)
 
     async def pause(self, by: str, seconds: float) -> None:
         """The car or the station takes a break."""
@@ -139,22 +158,22 @@ async def _cut_link(charger: Charger) -> None:
     await charger.delivered()
 
 
-async def _two_drivers(charger: Charger) -> None:
+async def _remote_control(charger: Charger) -> None:
     await charger.start()
     await charger.begin("04778899")
     await asyncio.sleep(2.2)
     await charger.stop_by_unplugging()
-    await charger.begin("04AABBCC")
+    await charger.begin_remotely("04AABBCC")
     await asyncio.sleep(1.2)
     await charger.pause("EV", 0.8)
     await asyncio.sleep(1.4)
-    await charger.stop_by_token("04AABBCC")
+    await charger.stop_remotely()
     await charger.delivered()
 
 
 SCENARIOS: tuple[tuple[str, str, Callable[[Charger], Coroutine[None, None, None]]], ...] = (
     ("CP-16", "1.6", _power_loss),
     ("CP-201", "2.0.1", _cut_link),
-    ("CP-21", "2.1", _two_drivers),
+    ("CP-21", "2.1", _remote_control),
 )
 """Identity, version, and what happens there."""
