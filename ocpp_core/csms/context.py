@@ -14,7 +14,7 @@ from ..store import Tables
 from ..timers import Timers
 from .actions import CloseLink, CsmsAction, Notice, NoticeKind
 from .config import CsmsConfig
-from .dialects import Dialect
+from .dialect import Dialect
 from .questions import Question
 
 Asked = TypeVar("Asked", bound=Question)

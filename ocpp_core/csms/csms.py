@@ -41,8 +41,8 @@ from .blocks.transactions import Transactions
 from .commands import Command, CommandAnswered, CommandFailed
 from .config import CsmsConfig, Registration
 from .context import Context, Link
+from .dialect import Authorize, Boot, DataTransfer, Heartbeat, StatusReports, TransactionReport
 from .dialects import dialect_for
-from .dialects.base import Authorize, Boot, DataTransfer, Heartbeat, StatusReports, TransactionReport
 from .events import (
     MeterValuesReported,
     RequestReceived,

@@ -42,7 +42,9 @@ class Host:
         *,
         utc_ms: int | None = START_MS,
         certificate_serial: str | None = None,
+        seed: int = 7,
     ) -> None:
+        self.seed = seed
         self.version = version
         self.store = MemoryStore() if store is None else store
         self.now = 100.0
@@ -50,7 +52,7 @@ class Host:
             config,
             "CP-1",
             version,
-            SeededEntropy(7),
+            SeededEntropy(seed),
             self.now,
             self.store.load(),
             certificate_serial=certificate_serial,
@@ -102,7 +104,7 @@ class Host:
         """The next connection of the same station, over what is durable."""
         self.csms.link_lost(self.now)
         self.drain()
-        return Host(version or self.version, config, self.store)
+        return Host(version or self.version, config, self.store, seed=self.seed + 1)
 
 
 def boot(version: OcppVersion, serial: str = "SN1") -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from ocpp_core import LocalProtocolError, OcppVersion
 from ocpp_core.csms import AskAuthorization, CsmsConfig
-from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
+from ocpp_core.domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
 from tests.csms.csms_kit import (
     ACCEPTED,
     ASKING,
@@ -42,7 +42,7 @@ def _answered(version: OcppVersion, info: IdTokenInfo) -> dict[str, Any]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_application_is_asked(version: OcppVersion) -> None:
     asked = _ask(Host(version, ASKING))
-    assert asked.token == IdToken("T", "ISO14443" if version is V16 else "KeyCode")
+    assert asked.token == IdToken("T", ANY_TYPE if version is V16 else "KeyCode")
     assert (asked.transaction, asked.evse) == (None, None)
 
 

@@ -131,7 +131,7 @@ def test_everything_about_a_transaction_is_in_its_rows(version: OcppVersion) -> 
     assert [str(record) for record in restored.values()] != []
     for name, record in before.items():
         again = restored[name]
-        assert (again.info, again.token, again.serial) == (info, IdToken("T"), record.serial)
+        assert (again.info, again.token, again.serial) == (info, record.token, record.serial)
         assert again.seen.intervals == record.seen.intervals
         assert (again.earliest, again.latest) == (record.earliest, record.latest)
         assert again.bill() == record.bill()

@@ -14,7 +14,7 @@ from ocpp_core.csms import (
     TransactionUpdated,
 )
 from ocpp_core.domain.layout import Layout
-from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
+from ocpp_core.domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
 from ocpp_core.domain.transactions import StopReason, TriggerReason
 from ocpp_core.rpc import SendFrame
 from ocpp_core.store import MemoryStore
@@ -130,7 +130,7 @@ def test_the_token_of_a_start_is_verified(info: IdTokenInfo, word: str) -> None:
     actions = host.say("StartTransaction", _start())
     started, asked = one(actions, TransactionStarted), one(actions, AskAuthorization)
     assert of(actions, SendFrame) == []
-    assert (asked.transaction, asked.token, asked.evse) == (started.transaction, IdToken("T"), 1)
+    assert (asked.transaction, asked.token, asked.evse) == (started.transaction, IdToken("T", ANY_TYPE), 1)
     assert host.csms.answer_authorization(asked.question, info, host.now)
     actions = host.drain()
     assert answer(actions)[2] == {
@@ -202,8 +202,8 @@ def test_a_stop_says_what_is_known_of_its_token() -> None:
     number = _begin(host, at=100)
     stopped = host.say("StopTransaction", _stop(number, at=160, idTag="SOMEONE"))
     assert answer(stopped)[2] == {}
-    assert one(stopped, TransactionEnded).id_token == IdToken("SOMEONE")
-    assert host.csms.billed()[-1].id_token == IdToken("T"), "the driver is who started"
+    assert one(stopped, TransactionEnded).id_token == IdToken("SOMEONE", ANY_TYPE)
+    assert host.csms.billed()[-1].id_token == IdToken("T", ANY_TYPE), "the driver is who started"
 
 
 @pytest.mark.requirement("1.6-4.7", "1.6-3.7.1")
@@ -320,7 +320,7 @@ def test_the_start_was_lost_for_good() -> None:
     assert told(host.say("StopTransaction", stop)) == []
     (bill,) = host.csms.billed()
     assert (bill.start_wh, bill.stop_wh, bill.energy_wh) == (300, 900, 600)
-    assert (bill.started_at, bill.complete, bill.id_token) == (None, False, IdToken("T"))
+    assert (bill.started_at, bill.complete, bill.id_token) == (None, False, IdToken("T", ANY_TYPE))
 
 
 @pytest.mark.requirement("1.6-errata-3.18")

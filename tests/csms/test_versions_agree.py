@@ -19,12 +19,12 @@ from ocpp_core.csms import (
 )
 from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.status import ConnectorStatus
-from ocpp_core.domain.tokens import IdToken
+from ocpp_core.domain.tokens import ANY_TYPE, IdToken
 from ocpp_core.domain.transactions import StopReason, TriggerReason
 from tests.csms.csms_kit import START, V16, VERSIONS, Driver, Host, told
 
 ONLY_2X = {"transaction", "seq_no"}
-"""The station's transaction id and its count of messages: 1.6 has neither."""
+"""The station's transaction id and its count of messages: 1.6 has neither, nor a token's type."""
 
 
 def _session(version: OcppVersion) -> tuple[list[object], Bill]:
@@ -50,7 +50,8 @@ def _same(event: object) -> object:
     """An event without what only 2.x carries, and with a status as the domain has it."""
     if isinstance(event, TransactionEvent):
         assert set(ONLY_2X) <= {item.name for item in fields(event)}
-        return replace(event, transaction="", seq_no=None)
+        token = event.id_token and replace(event.id_token, type=ANY_TYPE)
+        return replace(event, transaction="", seq_no=None, id_token=token)
     return replace(event, wire_status="") if isinstance(event, StatusReported) else event
 
 
@@ -81,7 +82,8 @@ def test_the_events_say_what_happened(version: OcppVersion) -> None:
     started, updated, _, ended = (event for event in events if isinstance(event, TransactionEvent))
     assert isinstance(started, TransactionStarted)
     assert (started.evse, started.connector, started.meter_wh) == (1, 1, 1000)
-    assert (started.trigger, started.id_token) == (TriggerReason.AUTHORIZED, IdToken("DEADBEEF"))
+    token = IdToken("DEADBEEF", ANY_TYPE if version is V16 else "ISO14443")
+    assert (started.trigger, started.id_token) == (TriggerReason.AUTHORIZED, token)
     assert isinstance(updated, TransactionUpdated)
     assert (updated.evse, updated.connector, updated.meter_wh) == (1, 1, 1500.5)
     assert updated.trigger is TriggerReason.METER_VALUE_PERIODIC
@@ -91,7 +93,7 @@ def test_the_events_say_what_happened(version: OcppVersion) -> None:
     assert (ended.evse, ended.connector, ended.meter_wh) == (1, 1, 2100)
     assert {event.transaction for event in (started, updated, ended)} == {bill.transaction}
     assert (bill.start_wh, bill.stop_wh, bill.energy_wh, bill.complete) == (1000, 2100, 1100, True)
-    assert (bill.id_token, bill.started_at) == (IdToken("DEADBEEF"), started.at)
+    assert (bill.id_token, bill.started_at) == (token, started.at)
     status = next(event for event in events if isinstance(event, StatusReported))
     assert (status.ref, status.status, status.error) == (ConnectorRef(1, 1), ConnectorStatus.AVAILABLE, None)
     assert started.at.tzinfo is START.tzinfo

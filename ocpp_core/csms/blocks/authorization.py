@@ -3,7 +3,7 @@
 from ...domain.tokens import IdTokenInfo
 from ..actions import AskAuthorization
 from ..context import Context
-from ..dialects.base import Authorize
+from ..dialect import Authorize
 from ..questions import AuthorizeQuestion
 
 

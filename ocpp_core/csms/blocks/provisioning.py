@@ -9,7 +9,7 @@ from ...rpc import ErrorCode
 from ..actions import AskRegistration, NoticeKind
 from ..config import Registration
 from ..context import Context
-from ..dialects.base import Boot
+from ..dialect import Boot
 from ..events import HeartbeatReceived, StationBooted
 from ..questions import BootQuestion
 

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from ...errors import StoreError
 from ..actions import AskDataTransfer, NoticeKind
 from ..context import Context
-from ..dialects.base import DataTransfer, StatusReports
+from ..dialect import DataTransfer, StatusReports
 from ..events import (
     DataTransferred,
     MeterValuesReported,

@@ -16,7 +16,7 @@ from ...domain.transactions import Phase
 from ...errors import StoreError
 from ..actions import AskAuthorization, NoticeKind
 from ..context import Context
-from ..dialects.base import TransactionReport
+from ..dialect import TransactionReport
 from ..events import TransactionEnded, TransactionStarted, TransactionUpdated
 from ..ledger import FINGERPRINTS, Ledger, Record
 from ..questions import TransactionQuestion

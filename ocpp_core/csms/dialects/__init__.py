@@ -4,9 +4,7 @@ from functools import cache
 
 from ...domain.layout import Layout
 from ...versions import OcppVersion
-from .base import Dialect
-
-__all__ = ["Dialect", "dialect_for"]
+from ..dialect import Dialect
 
 
 @cache

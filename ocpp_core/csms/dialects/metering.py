@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from ...domain.metering import ENERGY_REGISTER, Quantity, ReadingContext
 from ...domain.time import to_utc_ms
+from ..dialect import RegisterSpan, in_utc, word
 from ..readings import Reading
-from .base import RegisterSpan, in_utc, word
 
 _REGISTER = (None, ENERGY_REGISTER)
 _OUTLET = (None, "Outlet")

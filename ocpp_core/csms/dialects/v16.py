@@ -11,7 +11,7 @@ from ...domain.layout import ConnectorRef, Layout
 from ...domain.metering import ENERGY_REGISTER, Quantity, ReadingContext
 from ...domain.status import BootReason, ConnectorStatus, StationInfo
 from ...domain.time import from_utc_ms, to_utc_ms
-from ...domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
+from ...domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
 from ...domain.transactions import Phase, StopReason, TriggerReason
 from ...errors import LocalProtocolError
 from ...messages import Request, Response, v16
@@ -25,9 +25,7 @@ from ..commands import (
     UnlockConnector,
 )
 from ..config import Registration
-from ..events import MeterValuesReported, SecurityEventReported, StatusError, StatusReported, TransferStatus
-from ..readings import Reading, Readings, scaled
-from .base import (
+from ..dialect import (
     Authorize,
     Boot,
     DataTransfer,
@@ -39,6 +37,8 @@ from .base import (
     TransactionReport,
     in_utc,
 )
+from ..events import MeterValuesReported, SecurityEventReported, StatusError, StatusReported, TransferStatus
+from ..readings import Reading, Readings, scaled
 from .metering import default_unit, readings_of, register_span
 
 NO_TRANSACTION = -1
@@ -92,7 +92,7 @@ class V16Dialect:
     # What the station says.
 
     def incoming(self, request: Request) -> Incoming | None:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         read = self._READERS.get(request.ACTION)
         return None if read is None else read(self, request)
 
@@ -113,7 +113,7 @@ class V16Dialect:
         return Heartbeat()
 
     def _authorize(self, request: v16.AuthorizeRequest) -> Authorize:
-        return Authorize(IdToken(request.id_tag))
+        return Authorize(IdToken(request.id_tag, ANY_TYPE))
 
     def _data_transfer(self, request: v16.DataTransferRequest) -> DataTransfer:
         return DataTransfer(request.vendor_id, request.message_id, request.data)
@@ -165,7 +165,7 @@ class V16Dialect:
             connector=ref.connector,
             register=_mark(at, scaled(str(request.meter_start), 0)),
             readings=Readings((request,), _start_readings),
-            id_token=IdToken(request.id_tag),
+            id_token=IdToken(request.id_tag, ANY_TYPE),
             verify=True,
             reservation_id=request.reservation_id,
         )
@@ -189,7 +189,7 @@ class V16Dialect:
             trigger=trigger,
             register=span,
             readings=Readings((request,), _stop_readings),
-            id_token=None if request.id_tag is None else IdToken(request.id_tag),
+            id_token=None if request.id_tag is None else IdToken(request.id_tag, ANY_TYPE),
             stop_reason=reason,
         )
 
@@ -213,11 +213,11 @@ class V16Dialect:
     # What the station is told.
 
     def acknowledgement(self, action: str) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         return _ACKNOWLEDGEMENTS[action]
 
     def boot_response(self, registration: Registration, at: datetime) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         return v16.BootNotificationResponse(
             status=v16.RegistrationStatus(registration.status),
             current_time=at,
@@ -225,21 +225,21 @@ class V16Dialect:
         )
 
     def heartbeat_response(self, at: datetime) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         return v16.HeartbeatResponse(current_time=at)
 
     def authorize_response(self, info: IdTokenInfo) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         return v16.AuthorizeResponse(id_tag_info=_id_tag_info(info))
 
     def data_transfer_response(self, status: TransferStatus, data: JsonValue) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`; raises LocalProtocolError unless text."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`; raises LocalProtocolError unless text."""
         if not isinstance(data, str | None):
             raise LocalProtocolError("1.6 transfers text; encode the data")
         return v16.DataTransferResponse(status=v16.DataTransferStatus(status), data=data)
 
     def transaction_response(self, phase: Phase, transaction: str, info: IdTokenInfo | None) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         if phase is Phase.UPDATED:
             return _ACKNOWLEDGEMENTS["MeterValues"]
         id_tag_info = None if info is None else _id_tag_info(info)
@@ -251,7 +251,7 @@ class V16Dialect:
     # What the station is asked.
 
     def request(self, command: Command) -> Request:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         try:
             return self._request(command)
         except ValidationError as error:
@@ -296,12 +296,12 @@ class V16Dialect:
         return evse if self._layout is None else self._layout.to_16(ConnectorRef(evse, number))
 
     def outcome(self, response: Response) -> Outcome:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         answered: Any = response  # every response to a command has a status
         return Outcome(str(answered.status))
 
     def solicits(self, request: Request) -> frozenset[str]:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         if isinstance(request, v16.TriggerMessageRequest | v16.ExtendedTriggerMessageRequest):
             topic = str(request.requested_message)
             return frozenset({_TRIGGERED.get(topic, topic)})

@@ -28,9 +28,7 @@ from ..commands import (
     UnlockConnector,
 )
 from ..config import Registration
-from ..events import MeterValuesReported, SecurityEventReported, StatusReported, TransferStatus
-from ..readings import Reading, Readings, scaled
-from .base import (
+from ..dialect import (
     Authorize,
     Boot,
     DataTransfer,
@@ -42,6 +40,8 @@ from .base import (
     in_utc,
     word,
 )
+from ..events import MeterValuesReported, SecurityEventReported, StatusReported, TransferStatus
+from ..readings import Reading, Readings, scaled
 from .metering import default_unit, readings_of, register_span
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class V2xDialect:
     # What the station says.
 
     def incoming(self, request: Request) -> Incoming | None:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         read = self._READERS.get(request.ACTION)
         return None if read is None else read(self, request)
 
@@ -171,11 +171,11 @@ class V2xDialect:
     # What the station is told.
 
     def acknowledgement(self, action: str) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         return _empty(self.messages, f"{action}Response")
 
     def boot_response(self, registration: Registration, at: datetime) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         m = self.messages
         response: Response = m.BootNotificationResponse(
             status=m.RegistrationStatusEnum(registration.status),
@@ -185,23 +185,23 @@ class V2xDialect:
         return response
 
     def heartbeat_response(self, at: datetime) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         response: Response = self.messages.HeartbeatResponse(current_time=at)
         return response
 
     def authorize_response(self, info: IdTokenInfo) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         response: Response = self.messages.AuthorizeResponse(id_token_info=self._info(info))
         return response
 
     def data_transfer_response(self, status: TransferStatus, data: JsonValue) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         m = self.messages
         response: Response = m.DataTransferResponse(status=m.DataTransferStatusEnum(status), data=data)
         return response
 
     def transaction_response(self, phase: Phase, transaction: str, info: IdTokenInfo | None) -> Response:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         if info is None:
             return _empty(self.messages, "TransactionEventResponse")
         response: Response = self.messages.TransactionEventResponse(id_token_info=self._info(info))
@@ -226,7 +226,7 @@ class V2xDialect:
     # What the station is asked.
 
     def request(self, command: Command) -> Request:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         try:
             return self._request(command)
         except ValidationError as error:
@@ -266,14 +266,14 @@ class V2xDialect:
         return None if evse is None else self.messages.EVSE(id=evse, connector_id=connector)
 
     def outcome(self, response: Response) -> Outcome:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         answered: Any = response  # every response to a command has a status, and may give a reason
         info = answered.status_info
         reason = None if info is None else str(info.reason_code)
         return Outcome(str(answered.status), reason, getattr(answered, "transaction_id", None))
 
     def solicits(self, request: Request) -> frozenset[str]:
-        """See :class:`~ocpp_core.csms.dialects.base.Dialect`."""
+        """See :class:`~ocpp_core.csms.dialect.Dialect`."""
         if request.ACTION in _REPORTS:
             return frozenset({"NotifyReport"})
         if request.ACTION == "TriggerMessage":

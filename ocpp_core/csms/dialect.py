@@ -7,15 +7,15 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
-from ...domain.status import StationInfo
-from ...domain.tokens import IdToken, IdTokenInfo
-from ...domain.transactions import Phase
-from ...messages import Request, Response
-from ...versions import OcppVersion
-from ..commands import Command
-from ..config import Registration
-from ..events import MeterValuesReported, SecurityEventReported, StatusReported, TransferStatus
-from ..readings import Readings
+from ..domain.status import StationInfo
+from ..domain.tokens import IdToken, IdTokenInfo
+from ..domain.transactions import Phase
+from ..messages import Request, Response
+from ..versions import OcppVersion
+from .commands import Command
+from .config import Registration
+from .events import MeterValuesReported, SecurityEventReported, StatusReported, TransferStatus
+from .readings import Readings
 
 
 @dataclass(frozen=True, slots=True)
