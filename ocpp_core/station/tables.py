@@ -79,7 +79,7 @@ class WireRow:
     It pins the transaction to ``version`` until its end is acknowledged. ``began`` says that the version's
     own begin of the transaction was sent or given up; ``csms_id`` is 1.6's transactionId, -1 where the start
     could never be delivered (1.6 errata 3.18). ``began_utc_ms`` and ``last_utc_ms`` keep timestamps within
-    the transaction and from going backwards. ``handed_over``: no CSMS is told any more of it, the operator is.
+    the transaction and from going backwards. ``handed_over``: the operator is told the rest, no CSMS is.
     """
 
     version: OcppVersion
