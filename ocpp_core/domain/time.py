@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 _EARLIEST = -((_EPOCH - datetime.min.replace(tzinfo=UTC)) // timedelta(milliseconds=1))
 
@@ -26,7 +27,7 @@ def to_utc_ms(moment: datetime) -> int:
     """Epoch milliseconds of an aware datetime, rounded down. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError("a timestamp without time zone is no moment")
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_utc_ms(utc_ms: int) -> datetime:
