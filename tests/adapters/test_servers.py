@@ -163,7 +163,7 @@ async def test_a_station_that_says_nothing_is_answered_408(adapter: Adapter) -> 
 async def test_no_common_subprotocol_opens_no_session(adapter: Adapter) -> None:
     echoes = Echoes()
     async with adapter.serve(echoes) as port, raw_client(port) as client:
-        await client.send(request().replace(b"ocpp2.0.1", b"ocpp9"))
+        await client.send(request().replace(b"ocpp2.0.1", b"ocpp9") + close_frame(1000))
         answer = await client.to_the_end()
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b"supported ocpp2.1, ocpp2.0.1, ocpp1.6; offered ocpp9" in answer

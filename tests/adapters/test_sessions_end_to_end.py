@@ -1,0 +1,422 @@
+"""Charging sessions over real sockets: station and CSMS on every adapter, store, loop and version."""
+
+import logging
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import ByteStream, TaskGroup
+
+from ocpp_adapters import asyncio_server
+from ocpp_adapters.anyio_link import dial, in_thread
+from ocpp_adapters.anyio_station import StationRunner, connect_station
+from ocpp_adapters.central import Central, StationLink
+from ocpp_adapters.recorder import recording
+from ocpp_adapters.replay import replay
+from ocpp_adapters.sessions import Reject
+from ocpp_adapters.sqlite_store import SqliteStore
+from ocpp_adapters.stores import GroupCommitter, MemoryStores, Stores, StoreWriteError
+from ocpp_core import LocalProtocolError, OcppVersion
+from ocpp_core.csms import (
+    CommandAnswered,
+    Csms,
+    CsmsAction,
+    RequestStart,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from ocpp_core.station import LinkChanged, Notice, Station, StationAction
+from ocpp_core.store import Commit, MemoryStore
+from ocpp_core.wire import ClientConfig, Text
+from tests.adapters.certificates import write_certificate
+from tests.adapters.charger import EASY, TOKEN, Charger, config
+from tests.adapters.servers import Adapter, eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Operator:
+    """A central system: what its stations told."""
+
+    events: list[CsmsAction] = field(default_factory=list)
+    links: list[StationLink] = field(default_factory=list)
+
+    def observe(self, link: StationLink, action: CsmsAction) -> None:
+        self.events.append(action)
+
+    def of(self, *kinds: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+
+@asynccontextmanager
+async def stores_at(path: Path | None, adapter: Adapter, tasks: TaskGroup) -> AsyncIterator[Stores]:
+    if path is None:
+        yield MemoryStores()
+        return
+    store = SqliteStore(path)
+    if adapter.native:
+        disk = asyncio_server.DiskThread()
+        yield GroupCommitter(store, disk.submit)
+        disk.close()
+    else:
+        yield GroupCommitter(store, in_thread(tasks))
+    store.close()
+
+
+@asynccontextmanager
+async def central_system(
+    adapter: Adapter, path: Path | None = None, **options: Any
+) -> AsyncIterator[tuple[int, Operator, Central]]:
+    operator = Operator()
+    async with anyio.create_task_group() as tasks, stores_at(path, adapter, tasks) as stores:
+        central = Central(EASY, operator.observe, stores, adapter.concurrency(tasks), **options)
+        async with adapter.serve(lambda handshake, peer: central.session()) as port:
+            yield port, operator, central
+
+
+@asynccontextmanager
+async def station_at(
+    port: int,
+    *,
+    store: Any = None,
+    make: Callable[..., Station] = Station,
+    versions: tuple[OcppVersion, ...] = (),
+    **options: Any,
+) -> AsyncIterator[tuple[StationRunner, Charger, list[StationAction | Text]]]:
+    store = MemoryStore() if store is None else store
+    charger = Charger()
+    seen: list[StationAction | Text] = []
+    station = make(config(*versions), os.urandom, anyio.current_time(), store.load())
+    url = ClientConfig(url=f"ws://127.0.0.1:{port}/CP1")
+    async with connect_station(station, url, store, charger, observe=seen.append, **options) as runner:
+        charger.runner = runner
+        yield runner, charger, seen
+
+
+def linked(seen: list[StationAction | Text]) -> bool:
+    changes = [action for action in seen if isinstance(action, LinkChanged)]
+    return bool(changes) and changes[-1].version is not None
+
+
+async def charge(runner: StationRunner, charger: Charger) -> None:
+    """Plug in, present a token, charge for a moment."""
+    with runner.turn() as now:
+        runner.station.plug_in(1, 1, now)
+    with runner.turn() as now:
+        runner.station.present_token(TOKEN, 1, now)
+    await eventually(lambda: charger.power)
+
+
+async def stop(runner: StationRunner) -> None:
+    with runner.turn() as now:
+        runner.station.present_token(TOKEN, 1, now)
+    with runner.turn() as now:
+        runner.station.plug_out(1, 1, now)
+
+
+@pytest.mark.parametrize("version", list(OcppVersion))
+async def test_a_session_recorded_and_replayed(
+    adapter: Adapter, version: OcppVersion, tmp_path: Path
+) -> None:
+    """The whole way on SQLite at both ends; both records replay to the same actions."""
+    records = tmp_path / "station.jsonl", tmp_path / "csms.jsonl"
+    csms = central_system(adapter, tmp_path / "csms.sqlite", make=recording(Csms, records[1]))
+    store = SqliteStore(tmp_path / "station.sqlite")
+    async with csms as (port, operator, central):
+        station = station_at(port, store=store, make=recording(Station, records[0]), versions=(version,))
+        async with station as (runner, charger, seen):
+            await eventually(lambda: linked(seen) and "CP1" in central.links)
+            await eventually(lambda: runner.station.state(anyio.current_time())["registration"] == "Accepted")
+            with runner.turn() as now:
+                runner.station.plug_in(1, 1, now)
+            answer = await central.links["CP1"].call(RequestStart(TOKEN, 1))
+            assert isinstance(answer, CommandAnswered)
+            assert answer.accepted
+            await eventually(lambda: len(operator.of(TransactionUpdated)) >= 2)
+            await stop(runner)
+            await eventually(lambda: bool(operator.of(TransactionEnded)))
+            (bill,) = central.links["CP1"].machine.billed()
+            assert bill.complete
+            assert bill.stop_wh == charger.wh
+        assert not charger.locked
+        assert store.load() == runner.station.snapshot()
+        await eventually(lambda: not central.links)
+    store.close()
+    assert len(operator.of(TransactionStarted)) == len(operator.of(TransactionEnded)) == 1
+    for record in records:
+        result = replay(record)
+        assert result.divergence is None, str(result.divergence)
+        assert result.inputs > 10
+
+
+class Line:
+    """A dialler whose connections can be cut."""
+
+    def __init__(self) -> None:
+        self.streams: list[ByteStream] = []
+
+    async def __call__(self, endpoint: Any, context: ssl.SSLContext | None) -> ByteStream:
+        self.streams.append(await dial(endpoint, context))
+        return self.streams[-1]
+
+    async def cut(self) -> None:
+        await anyio.aclose_forcefully(self.streams[-1])
+
+
+@pytest.mark.parametrize("version", list(OcppVersion))
+async def test_a_link_cut_in_the_middle_loses_nothing(
+    adapter: Adapter, version: OcppVersion, tmp_path: Path
+) -> None:
+    line = Line()
+    async with (
+        central_system(adapter, tmp_path / "csms.sqlite") as (port, operator, central),
+        station_at(port, versions=(version,), dial=line) as (runner, charger, seen),
+    ):
+        await eventually(lambda: linked(seen))
+        await charge(runner, charger)
+        await eventually(lambda: bool(operator.of(TransactionStarted)))
+        await line.cut()
+        await stop(runner)
+        await eventually(lambda: len(line.streams) == 2 and linked(seen))
+        await eventually(lambda: bool(operator.of(TransactionEnded)))
+        await eventually(lambda: "CP1" in central.links)
+        (bill,) = central.links["CP1"].machine.billed()
+        assert bill.complete
+    assert len(operator.of(TransactionStarted)) == len(operator.of(TransactionEnded)) == 1
+
+
+async def test_power_off_and_a_second_life(adapter: Adapter, tmp_path: Path) -> None:
+    path = tmp_path / "station.sqlite"
+    async with central_system(adapter) as (port, operator, _):
+        store = SqliteStore(path)
+        async with station_at(port, store=store) as (runner, charger, seen):
+            await eventually(lambda: linked(seen))
+            await charge(runner, charger)
+            await eventually(lambda: len(operator.of(TransactionUpdated)) >= 2)
+            runner.power_off()
+        before = len(seen)
+        store.close()
+        store = SqliteStore(path)
+        async with station_at(port, store=store) as (runner, charger, _):
+            await eventually(lambda: bool(operator.of(TransactionEnded)))
+        store.close()
+        assert len(seen) == before
+    assert len(operator.of(TransactionStarted)) == len(operator.of(TransactionEnded)) == 1
+
+
+class Flaky(MemoryStore):
+    """A disk that is full for a while, and slow at that."""
+
+    __slots__ = ("full",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+
+    def commit(self, commit: Commit) -> None:
+        if self.full:
+            raise StoreWriteError("the disk is full")
+        super().commit(commit)
+
+
+class FlakyElsewhere:
+    """The same behind a thread."""
+
+    def __init__(self) -> None:
+        self.disk = Flaky()
+
+    def load(self) -> Any:
+        return self.disk.load()
+
+    def commit(self, commit: Commit) -> None:
+        self.disk.commit(commit)
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_full_disk_is_survived(adapter: Adapter, threaded: bool) -> None:
+    elsewhere = FlakyElsewhere()
+    disk = elsewhere.disk
+    quick = replace(config(), store_retry_interval=0.1)
+    async with central_system(adapter) as (port, operator, _):
+        station = station_at(
+            port,
+            store=elsewhere if threaded else disk,
+            make=lambda _, *arguments: Station(quick, *arguments),
+        )
+        async with station as (runner, charger, seen):
+            await eventually(lambda: linked(seen))
+            disk.full = True
+            with runner.turn() as now:
+                runner.station.plug_in(1, 1, now)
+            await eventually(lambda: any("the disk is full" in str(action) for action in seen))
+            assert not operator.of(TransactionStarted)
+            disk.full = False
+            await eventually(lambda: any("store recovered" in str(action) for action in seen))
+            with runner.turn() as now:
+                runner.station.plug_out(1, 1, now)
+            await charge(runner, charger)
+            await stop(runner)
+            await eventually(lambda: bool(operator.of(TransactionEnded)))
+        assert disk.load() == runner.station.snapshot()
+        assert any(isinstance(action, Notice) for action in seen)
+
+
+async def test_a_csms_that_cannot_store_closes_the_link_and_is_told_again(
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = ScopedFlaky()
+    async with anyio.create_task_group() as tasks:
+        operator = Operator()
+        group = GroupCommitter(disk, in_thread(tasks))
+        central = Central(EASY, operator.observe, group, adapter.concurrency(tasks))
+        async with (
+            adapter.serve(lambda handshake, peer: central.session()) as port,
+            station_at(port, versions=(OcppVersion.V201,)) as (runner, charger, seen),
+        ):
+            await eventually(lambda: linked(seen))
+            disk.full = True
+            await charge(runner, charger)
+            await eventually(lambda: any("1011" in str(action) for action in seen))
+            assert not operator.of(TransactionStarted)
+            disk.full = False
+            await eventually(lambda: bool(operator.of(TransactionStarted)))
+    assert len(operator.of(TransactionStarted)) == 1
+
+
+class ScopedFlaky:
+    """A store of many that is full for a while."""
+
+    def __init__(self) -> None:
+        self.stores: dict[str, Flaky] = {}
+        self.full = False
+
+    def load(self, scope: str) -> Any:
+        return self.stores.setdefault(scope, Flaky()).load()
+
+    def commit_all(self, commits: Any) -> None:
+        if self.full:
+            raise StoreWriteError("the disk is full")
+        for scope, commit in commits:
+            self.stores.setdefault(scope, Flaky()).commit(commit)
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "unauthorized"), (404, "not found"), (503, "http: 503")])
+async def test_a_refused_station_hears_why_and_tries_again(adapter: Adapter, status: int, word: str) -> None:
+    async with (
+        adapter.serve(lambda handshake, peer: Reject(status)) as port,
+        station_at(port) as (_, _, seen),
+    ):
+        await eventually(lambda: str(seen).count(word) >= 2)
+
+
+async def test_nobody_there_and_nobody_answering(adapter: Adapter, free_port: int) -> None:
+    async with station_at(free_port) as (_, _, seen):
+        await eventually(lambda: "unreachable" in str(seen))
+
+    async def silent(endpoint: Any, context: ssl.SSLContext | None) -> ByteStream:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with station_at(free_port, dial=silent) as (runner, _, seen):
+        await anyio.sleep(0.02)
+        with runner.turn() as now:
+            runner.station.disconnect(now)
+        await eventually(lambda: "given up" in str(seen))
+
+
+async def test_a_certificate_that_is_not_trusted(adapter: Adapter, tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    seen: list[StationAction | Text] = []
+    async with anyio.create_task_group() as tasks:
+        central = Central(EASY, lambda link, action: None, MemoryStores(), adapter.concurrency(tasks))
+        async with adapter.serve(lambda handshake, peer: central.session(), ssl_context=server_side) as port:
+            url = ClientConfig(url=f"wss://localhost:{port}/CP1")
+            for context, word in ((ssl.create_default_context(), "bad certificate"), (trusting, "Accepted")):
+                station = Station(config(), os.urandom, anyio.current_time())
+                charger = Charger()
+                running = connect_station(
+                    station, url, MemoryStore(), charger, observe=seen.append, ssl_context=context
+                )
+                async with running as charger.runner:
+                    await eventually(lambda word=word: word in str(seen))
+
+
+async def test_disconnect_and_connect_again(adapter: Adapter) -> None:
+    async with central_system(adapter) as (port, _, central), station_at(port) as (runner, _, seen):
+        await eventually(lambda: linked(seen) and "CP1" in central.links)
+        with runner.turn() as now:
+            runner.station.disconnect(now)
+        await eventually(lambda: not linked(seen))
+        with runner.turn() as now:
+            runner.station.connect(now)
+        await eventually(lambda: linked(seen))
+        with pytest.raises(LocalProtocolError), runner.turn() as now:
+            runner.station.plug_in(9, 1, now)
+
+
+async def test_a_reconnect_waits_for_the_commits_of_the_earlier_link(adapter: Adapter) -> None:
+    """A slow disk, a station in a hurry: the second machine is made from all that the first one was told."""
+    disk, finished = ScopedFlaky(), list[Callable[[], None]]()
+    async with anyio.create_task_group() as tasks:
+        operator = Operator()
+        group = GroupCommitter(disk, lambda work: finished.append(work()))
+        central = Central(EASY, operator.observe, group, adapter.concurrency(tasks))
+        async with (
+            adapter.serve(lambda handshake, peer: central.session()) as port,
+            adapter.serve(lambda handshake, peer: central.session()) as other_port,
+        ):
+            first = boot(port)
+            async with first:
+                await eventually(lambda: len(finished) == 1)
+                finished.pop()()  # its rows
+                await eventually(lambda: len(finished) == 1)  # its boot is being committed
+                async with boot(other_port), boot(port):
+                    await anyio.sleep(0.05)
+                    assert len(finished) == 1  # nobody has loaded rows meanwhile
+                    finished.pop()()
+                    await eventually(lambda: len(finished) == 1)
+                    finished.pop()()
+                    await eventually(lambda: central.links["CP1"].machine is not None)
+                    assert central.links["CP1"].machine.registration == "Accepted"
+                    while finished:
+                        finished.pop()()
+        assert not central.links
+
+
+@asynccontextmanager
+async def boot(port: int) -> AsyncIterator[None]:
+    """A station that boots, and does not care what becomes of it."""
+    async with station_at(port, versions=(OcppVersion.V201,)):
+        yield
+
+
+async def test_rows_that_cannot_be_read_close_the_link(
+    adapter: Adapter, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    store = SqliteStore(tmp_path / "csms.sqlite")
+    async with anyio.create_task_group() as tasks:
+        central = Central(
+            EASY,
+            lambda link, action: None,
+            GroupCommitter(store, in_thread(tasks)),
+            adapter.concurrency(tasks),
+        )
+        assert store._connection is not None
+        store._connection.execute("INSERT INTO rows VALUES ('CP1', 'csms/CP1', 'registration', '{}', 0)")
+        async with adapter.serve(lambda handshake, peer: central.session()) as port:
+            async with station_at(port) as (_, _, seen):
+                await eventually(lambda: "1011 storage failure" in str(seen))
+            await eventually(lambda: not central.links)
+    store.close()
