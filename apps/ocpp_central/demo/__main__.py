@@ -21,6 +21,8 @@ def main() -> int:
             return asyncio.run(_demo(Path(directory), transcript))
         except DemoError as error:
             transcript.say(f"The demo failed: {error}", good=False)
+        except KeyboardInterrupt:
+            transcript.say("Interrupted", good=False)
         except TimeoutError:
             transcript.say(f"The demo did not end within {_LIMIT:g} seconds", good=False)
     return 1
