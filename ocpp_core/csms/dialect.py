@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
@@ -55,8 +55,7 @@ class StatusReports:
     reports: tuple[StatusReported, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterSpan:
+class RegisterSpan(NamedTuple):
     """The energy register in Wh at the earliest and the latest moment (epoch ms) that a message tells of."""
 
     first_ms: int

@@ -44,6 +44,9 @@ from .metering import default_unit, readings_of, register_span
 NO_TRANSACTION = -1
 """The transactionId of a station that never learned it (1.6 errata 3.18)."""
 
+_USUAL = 9
+"""Connectors of a station without layout that are made once and not per message."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,4})?").fullmatch
 _STATUS = {
     "Available": ConnectorStatus.AVAILABLE,
@@ -81,13 +84,15 @@ _TRIGGERED = {"SignChargePointCertificate": "SignCertificate"}
 class V16Dialect:
     """Translates between 1.6 and the domain. ``layout`` maps its connector numbers (pitfall: one mapping)."""
 
-    __slots__ = ("_layout",)
+    __slots__ = ("_layout", "_refs")
 
     version = OcppVersion.V16
     may_trigger_boot = False
 
     def __init__(self, layout: Layout | None) -> None:
         self._layout = layout
+        refs = [ConnectorRef(evse) for evse in range(1, _USUAL)] if layout is None else layout.refs
+        self._refs = dict(enumerate([ConnectorRef(0, 0), *refs]))
 
     # What the station says.
 
@@ -195,8 +200,7 @@ class V16Dialect:
 
     def _ref(self, connector_id: int) -> ConnectorRef:
         """The connector of a connectorId; one that the layout does not have is the only one of its EVSE."""
-        ref = None if self._layout is None else self._layout.from_16(connector_id)
-        return ref or ConnectorRef(connector_id, min(connector_id, 1))
+        return self._refs.get(connector_id) or ConnectorRef(connector_id)
 
     _READERS: ClassVar[Mapping[str, Callable[..., Incoming]]] = {
         "Authorize": _authorize,
