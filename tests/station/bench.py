@@ -89,8 +89,8 @@ class Bench:
         self.transaction_ids = itertools.count(1)
         self.refuses: set[str] = set()
         self.ignores: set[str] = set()
-        self.dials = True
-        """Whether the adapter opens links at all."""
+        self.dials: bool | None = True
+        """Whether links can be opened; None: the adapter does not even say so."""
         self.contactor = True
         self.disk = True
         self.wh: dict[int, float] = {}
@@ -310,7 +310,7 @@ class Bench:
             self.log.append(action)
             if isinstance(action, SendFrame):
                 self._take(json.loads(action.text))
-            elif isinstance(action, OpenLink) and self.dials:
+            elif isinstance(action, OpenLink) and self.dials is not None:
                 self._inbox.append(("open", action))
             elif isinstance(action, CloseLink):
                 self._inbox.append(("close", action))
@@ -334,6 +334,8 @@ class Bench:
             self.station.power_switched(argument.evse, argument.on, self.now)
         elif verb == "close":
             self.station.link_closed(argument.code, argument.reason, self.now)
+        elif not self.dials:
+            self.station.link_failed(LinkFailure.UNREACHABLE, "no route", self.now)
         elif self.version in argument.versions:
             self.station.link_opened(self.version, self.now)
         else:
