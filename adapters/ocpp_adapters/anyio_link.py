@@ -235,18 +235,30 @@ async def dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) ->
     """Connect to what a connection URL names, with TLS for ``wss://``.
 
     Raises:
-        OSError: nobody is there; :class:`ssl.SSLError`, a subclass: TLS failed, or the certificate is not
-            trusted (:class:`ssl.SSLCertVerificationError`).
+        OSError: nobody is there, or as :func:`secure`.
     """
-    stream = await anyio.connect_tcp(endpoint.host, endpoint.port)
+    return await secure(await anyio.connect_tcp(endpoint.host, endpoint.port), endpoint, ssl_context)
+
+
+async def secure(
+    stream: ByteStream, endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None
+) -> ByteStream:
+    """Put TLS on a new connection if its URL is ``wss://``; closes the connection if that fails.
+
+    Raises:
+        OSError: the connection ended; :class:`ssl.SSLError`, a subclass: TLS failed, or the certificate is
+            not trusted (:class:`ssl.SSLCertVerificationError`).
+    """
     if not endpoint.secure:
         return stream
     try:
         return await TLSStream.wrap(
             stream, hostname=endpoint.host, ssl_context=ssl_context, standard_compatible=False
         )
-    except BaseException:
+    except BaseException as error:
         await anyio.aclose_forcefully(stream)
+        if isinstance(error, anyio.EndOfStream | anyio.BrokenResourceError):
+            raise ConnectionError("the connection ended in the TLS handshake") from error
         raise
 
 

@@ -174,7 +174,8 @@ class StationRunner:
         """Dial, and drive the link to its end; returns why it did not open, None if it did."""
         stream: ByteStream | None = None
         try:
-            with anyio.move_on_after(config.handshake_timeout) as self._dialling:
+            with anyio.move_on_after(config.handshake_timeout) as scope:
+                self._dialling = scope
                 stream = await self._dial(config.endpoint, self._ssl_context)
         except ssl.SSLCertVerificationError as error:
             return LinkFailure.BAD_CERTIFICATE, str(error)
@@ -183,6 +184,8 @@ class StationRunner:
         finally:
             self._dialling = None
         if stream is None:
+            if anyio.current_time() < scope.deadline:
+                return LinkFailure.UNREACHABLE, "given up"
             return LinkFailure.TIMEOUT, "no connection in time"
         self._link = link = ClientStream(stream, config, _StationSession(self), self._entropy)
         try:

@@ -210,8 +210,9 @@ class StationLink(Session):
     def receive_text(self, text: str, now: float) -> None:
         """A frame came."""
         if self._host is None or self._machine is None:
-            self._early.append(text)
-            self._hold(True)
+            if self._waits:
+                self._early.append(text)
+                self._hold(True)
             return
         if now >= self._utc_due:
             self._tell_time(self._machine, now)

@@ -80,6 +80,7 @@ class Driver:
         """Begin to close the link; harmless if it closes already."""
         now = self.now()
         self._wire.close(code, reason, now)
+        self.hold(False)  # whatever the session had enough of: the peer's Close has to be read
         self._pump(now)
 
     def rearm(self) -> None:

@@ -89,20 +89,22 @@ def replay(path: str | os.PathLike[str], machines: Mapping[str, type] = MACHINES
 
 def _entries(path: str | os.PathLike[str], result: ReplayResult) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines. One that is cut off by a crash is the last of its life, and is passed over."""
+    number = 0
     with open(path, encoding="ascii", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             try:
                 entry = json.loads(line)
             except ValueError:
                 entry = None
-            if not isinstance(entry, dict):
-                if number == 1:
-                    raise RecordError(f"{path} is no record")
+            whole = isinstance(entry, dict)
+            if number == 1 and not (whole and "record" in entry):
+                raise RecordError(f"{path} is no record")
+            if whole:
+                yield number, entry
+            else:
                 result.notes.append(f"line {number} is cut off")
-                continue
-            yield number, entry
-    if not result.lives:
-        raise RecordError(f"{path} is no record")
+    if not number:
+        raise RecordError(f"{path} is empty")
 
 
 class _Player:
