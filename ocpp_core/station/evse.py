@@ -68,7 +68,7 @@ class Evse:
     def waits_for_driver(self) -> bool:
         """Whether a token presented here could start charging; a billed transaction is never taken over."""
         billed = self.row is not None and self.row.energised
-        return self.driver is None and self.ending is None and not billed
+        return self.driver is None and self.held_for is None and self.ending is None and not billed
 
     @property
     def charging_state(self) -> ChargingState:

@@ -107,7 +107,6 @@ class Transactions:
     ) -> None:
         """A token may charge here; ``remote`` if the CSMS asked for it."""
         evse.driver, evse.group, evse.denied = token, group, False
-        evse.held_for = evse.held_group = None
         self._lock(evse, True)
         evse.untold_token = token
         evse.untold_remote_start_id = remote.remote_start_id if remote else None
