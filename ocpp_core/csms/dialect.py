@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -161,13 +161,12 @@ class Dialect(Protocol):
         ...
 
 
-Word = TypeVar("Word", bound=StrEnum)
-
-
-def word(vocabulary: type[Word], text: str) -> str:
+def word(vocabulary: type[StrEnum], text: str) -> str:
     """The member of a domain enumeration with this value, or the text itself."""
-    member: Any = vocabulary._value2member_map_.get(text)
-    return text if member is None else member
+    try:
+        return vocabulary(text)
+    except ValueError:
+        return text
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -349,6 +349,15 @@ def test_an_end_without_id_never_takes_a_transaction_that_knows_its_id() -> None
 
 
 @pytest.mark.requirement("1.6-errata-3.18")
+@pytest.mark.parametrize("other", [{"wh": 99}, {"at": -1}, {"connector": 2}])
+def test_a_reading_without_id_is_told_apart_by_place_register_and_time(other: dict[str, Any]) -> None:
+    host = _host()
+    number = _begin(host)
+    updated = one(host.say("MeterValues", _meter(-1, **other)), TransactionUpdated)
+    assert updated.transaction != str(number)
+
+
+@pytest.mark.requirement("1.6-errata-3.18")
 def test_an_end_without_id_is_told_apart_by_token_register_and_time() -> None:
     host = _host()
     first, second = _begin(host, token="A"), _begin(host, token="B", connector=2)

@@ -99,12 +99,12 @@ class Transactions:
         if report.phase is Phase.UPDATED:
             repeated = [record for record in unnamed if fingerprint in record.fingerprints]
             place = report.evse, report.connector
-            here = [record for record in running if (record.evse, record.connector) == place]
+            here = [r for r in running if (r.evse, r.connector) == place and _goes_on_so(r, report)]
             return next(iter([*repeated, *here[-1:]]), None)
         repeated = [record for record in unnamed if _ended_so(record, report)]
         if repeated:
             return repeated[0]
-        possible = [record for record in running if _may_end_so(record, report)]
+        possible = [record for record in running if _goes_on_so(record, report)]
         if len(possible) > 1 and report.id_token is not None:
             possible = [record for record in possible if report.id_token.matches(record.token)]
         return possible[0] if len(possible) == 1 else None
@@ -267,8 +267,8 @@ def _ended_so(record: Record, report: TransactionReport) -> bool:
     return record.ended_ms == to_utc_ms(report.at) and record.stop_wh == (register and register.last_wh)
 
 
-def _may_end_so(record: Record, report: TransactionReport) -> bool:
-    """Whether an end without transaction id can be this transaction's: neither time nor register go back."""
+def _goes_on_so(record: Record, report: TransactionReport) -> bool:
+    """Whether a message without id can be this transaction's: neither time nor register go back."""
     start, register = record.bill().start_wh, report.register
     in_time = record.started_ms is None or record.started_ms <= to_utc_ms(report.at)
     return in_time and (start is None or register is None or start <= register.last_wh)
