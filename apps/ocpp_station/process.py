@@ -10,8 +10,8 @@ from typing import Any
 
 import anyio
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSStream
 
+from ocpp_adapters.anyio_link import secure
 from ocpp_adapters.anyio_station import StationRunner, connect_station
 from ocpp_adapters.recorder import recording
 from ocpp_adapters.sqlite_store import SqliteStore
@@ -161,11 +161,7 @@ class StationProcess:
 
     async def _dial(self, endpoint: Endpoint, ssl_context: ssl.SSLContext | None) -> ByteStream:
         stream = await self._network.dial(endpoint.host, endpoint.port)
-        if not endpoint.secure:
-            return stream
-        return await TLSStream.wrap(
-            stream, hostname=endpoint.host, ssl_context=ssl_context, standard_compatible=False
-        )
+        return await secure(stream, endpoint, ssl_context)
 
     async def let_the_clock_drift(self) -> None:
         """Nudge the station's clock, whoever set it, for as long as it is to drift."""
