@@ -152,7 +152,8 @@ class StationRunner:
                 if self._link is not None:
                     self._link.send_text(text)
             case OpenLink():
-                self._tasks.start_soon(self._connect, action)
+                self._dialling = dialling = anyio.CancelScope()  # now, as the next action may call it off
+                self._tasks.start_soon(self._connect, action, dialling)
             case CloseLink(code, reason):
                 if self._link is not None:
                     self._link.close(code, reason)
@@ -164,18 +165,21 @@ class StationRunner:
                 self._hardware.lock(ref, locked)
         self._observe(action)
 
-    async def _connect(self, action: OpenLink) -> None:
-        failed = await self._attempt(replace(self._config, subprotocols=tuple(action.versions)))
+    async def _connect(self, action: OpenLink, dialling: anyio.CancelScope) -> None:
+        config = replace(self._config, subprotocols=tuple(action.versions))
+        failed = await self._attempt(config, dialling)
         if failed is not None:
             with self.turn() as now:
                 self.station.link_failed(*failed, now)
 
-    async def _attempt(self, config: ClientConfig) -> tuple[LinkFailure, str] | None:
+    async def _attempt(
+        self, config: ClientConfig, dialling: anyio.CancelScope
+    ) -> tuple[LinkFailure, str] | None:
         """Dial, and drive the link to its end; returns why it did not open, None if it did."""
         stream: ByteStream | None = None
         try:
-            with anyio.move_on_after(config.handshake_timeout) as scope:
-                self._dialling = scope
+            with dialling:
+                dialling.deadline = anyio.current_time() + config.handshake_timeout
                 stream = await self._dial(config.endpoint, self._ssl_context)
         except ssl.SSLCertVerificationError as error:
             return LinkFailure.BAD_CERTIFICATE, str(error)
@@ -184,7 +188,7 @@ class StationRunner:
         finally:
             self._dialling = None
         if stream is None:
-            if anyio.current_time() < scope.deadline:
+            if anyio.current_time() < dialling.deadline:
                 return LinkFailure.UNREACHABLE, "given up"
             return LinkFailure.TIMEOUT, "no connection in time"
         self._link = link = ClientStream(stream, config, _StationSession(self), self._entropy)
