@@ -33,6 +33,9 @@ from .verbs import Verbs
 
 _LAST_WORDS = 5.0
 """Seconds that the output may take when everything else has ended."""
+_GOODBYE = 3.0
+"""Seconds that closing the link may take."""
+_POLL = 0.02
 _TICK = 1.0
 """Seconds between the steps of a clock that drifts."""
 
@@ -142,10 +145,19 @@ class StationProcess:
             ) as self._runner:
                 self._emulator.run_by(self._runner.turn)
                 await self._over.wait()
+                await self._hang_up(station)
             if not self._over.is_set():
                 with anyio.move_on_after(self._off_seconds):
                     await self._over.wait()
                 await self._network.restore_power()
+
+    async def _hang_up(self, station: Station) -> None:
+        """Close the link as the operator would, if the network lets us."""
+        with self._emulator.moment() as now:
+            station.disconnect(now)
+        with anyio.move_on_after(_GOODBYE):
+            while station.state(anyio.current_time())["connection"]["state"] != "idle":
+                await anyio.sleep(_POLL)
 
     async def cycle(self, off_seconds: float) -> None:
         """Take the station's power away, and give it back."""

@@ -231,7 +231,7 @@ def test_there_are_other_ways_to_say_quit(rig: Rig, how: str) -> None:
     else:
         station.process.send_signal(getattr(signal, how))
     assert station.process.wait(10) == 0
-    assert rig.central.event("disconnected")["code"] == 1001
+    assert rig.central.event("disconnected")["code"] == 1000
 
 
 def test_a_station_that_nobody_listens_to_stops() -> None:
