@@ -201,11 +201,13 @@ class Csms:
     def store_failed(self, reason: str, now: float) -> None:
         """The Commit just handed out is not durable, and nothing that came after it was carried out.
 
-        The machine closes the link (1011) and is of no more use: nothing of that drain has happened, the
-        station was told nothing, and says it again to a machine over the rows that are durable.
+        The machine closes the link (1011) and is of no more use: nothing of that drain or since has happened,
+        the station was told nothing, and says it again to a machine over the rows that are durable.
         """
         context = self._context
         context.out = self._handed + [action for action in context.out if isinstance(action, _RESULTS)]
+        if context.tables.dirty:  # by inputs that came while the commit was under way
+            context.tables.take()
         context.notice(NoticeKind.STORE_FAILED, reason)
         if context.link is Link.OPEN:
             context.close(INTERNAL_ERROR, "storage failure")

@@ -34,8 +34,8 @@ def _ask(host: Host) -> AskAuthorization:
 def _answered(version: OcppVersion, info: IdTokenInfo) -> dict[str, Any]:
     host = Host(version, ASKING)
     assert host.csms.answer_authorization(_ask(host).question, info, host.now)
-    payload: dict[str, Any] = answer(host.drain())[2]
-    return payload["idTagInfo" if version is V16 else "idTokenInfo"]  # type: ignore[no-any-return]  # JSON
+    info_said: dict[str, Any] = answer(host.drain())[2]["idTagInfo" if version is V16 else "idTokenInfo"]
+    return info_said
 
 
 @pytest.mark.requirement("C01.FR.07", "1.6-4.1")

@@ -7,11 +7,13 @@ import pytest
 
 from ocpp_core import ConfigurationError, LocalProtocolError, OcppVersion, SeededEntropy, StoreError
 from ocpp_core.csms import (
+    AskAuthorization,
     CloseLink,
     CommandAnswered,
     CommandFailed,
     Csms,
     CsmsConfig,
+    Notice,
     NoticeKind,
     Topic,
     TransactionStarted,
@@ -93,6 +95,20 @@ def test_the_result_of_a_call_outlives_a_failed_commit() -> None:
     assert of(actions, CallFailed) == []
 
 
+def test_what_came_while_the_commit_was_under_way_never_happened_either() -> None:
+    host = Host(V201)
+    host.boot()
+    driver = Driver(host)
+    started = driver.event("Started", "Authorized", 0, 1)
+    host.csms.receive_frame(json.dumps([2, "1", "TransactionEvent", started]), host.now)
+    assert of(host.csms.actions(), Commit)
+    ended = driver.event("Ended", "StopAuthorized", 1, 2)
+    host.csms.receive_frame(json.dumps([2, "2", "TransactionEvent", ended]), host.now)
+    host.csms.store_failed("disk full", host.now)
+    assert [type(action) for action in host.csms.actions()] == [Notice, CloseLink]
+    assert host.reconnect().csms.billed() == ()
+
+
 def test_a_commit_may_fail_after_the_link_was_lost() -> None:
     host = Host(V201)
     host.csms.receive_frame(json.dumps([2, "b", "Heartbeat", {}]), host.now)
@@ -101,7 +117,7 @@ def test_a_commit_may_fail_after_the_link_was_lost() -> None:
     host.csms.store_failed("disk full", host.now)
     actions = host.csms.actions()
     assert of(actions, CloseLink) == []
-    assert [notice.kind for notice in actions] == [NoticeKind.STORE_FAILED]  # type: ignore[union-attr]
+    assert [notice.kind for notice in of(actions, Notice)] == [NoticeKind.STORE_FAILED]
     with pytest.raises(LocalProtocolError, match="lost"):
         host.csms.link_lost(host.now)
     with pytest.raises(LocalProtocolError, match="lost"):
@@ -121,7 +137,7 @@ def test_everything_about_a_transaction_is_in_its_rows(version: OcppVersion) -> 
     else:
         token = {"idToken": {"idToken": "T", "type": "ISO14443"}}
         asked_in = host.say("TransactionEvent", driver.event("Started", "Authorized", 0, 5, **token))
-    (question,) = (getattr(action, "question") for action in asked_in if hasattr(action, "question"))  # noqa: B009
+    question = one(asked_in, AskAuthorization).question
     info = IdTokenInfo(AuthorizationStatus.ACCEPTED, IdToken("G", "Central"), 1_800_000_000_000, (1, 2))
     host.csms.answer_authorization(question, info, host.now)
     host.drain()

@@ -1,7 +1,7 @@
 """What the versions' meter values have in common: their order, and the register that bills are made of."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ...domain.metering import ENERGY_REGISTER, Quantity, ReadingContext
 from ...domain.time import to_utc_ms
@@ -10,17 +10,6 @@ from ..readings import Reading
 
 _REGISTER = (None, ENERGY_REGISTER)
 _OUTLET = (None, "Outlet")
-
-
-class SampledValue(Protocol):
-    """A sampled value of any version, as far as finding the register needs it."""
-
-    @property
-    def measurand(self) -> str | None: ...  # noqa: D102 - as in the standard
-    @property
-    def phase(self) -> str | None: ...  # noqa: D102 - as in the standard
-    @property
-    def location(self) -> str | None: ...  # noqa: D102 - as in the standard
 
 
 WattHours = Callable[[Any], float | None]
@@ -44,7 +33,7 @@ def register_span(meter_values: Sequence[Any], watt_hours: WattHours) -> Registe
     return None if first is None or last is None else RegisterSpan(*first, *last)
 
 
-def _register(samples: Sequence[SampledValue], watt_hours: WattHours) -> float | None:
+def _register(samples: Sequence[Any], watt_hours: WattHours) -> float | None:
     """The register over all phases: the outlet's, or, if it has none, the first there is."""
     elsewhere = None
     for sample in samples:
