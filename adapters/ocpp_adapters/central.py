@@ -45,8 +45,10 @@ UTC_INTERVAL = 60.0
 """Seconds after which a machine is told the time anew: the two clocks drift apart when one is set."""
 
 Observer: TypeAlias = Callable[["StationLink", CsmsAction], None]
-"""Sees every action as it is carried out, the storage's and the frames excepted; answers ``Ask…`` in a
-turn."""
+"""Sees every action as it is carried out, the storage's and the frames excepted; answers ``Ask…`` in a turn.
+
+If it raises, the link is closed with 1011 and the error logged; what follows in the drain is still shown.
+"""
 
 Outcome: TypeAlias = CommandAnswered | CommandFailed | CallSucceeded | CallFailed
 
@@ -260,15 +262,16 @@ class StationLink(Session):
         if self._closed:
             self._end_if_settled()
             return
-        if isinstance(rows, StoreError):
-            _log.error("%s: %s", self.identity, rows)
-            self._link.close(1011, "storage failure")
-            return
         central, now = self._central, self._link.now()
-        version = OcppVersion(self._link.subprotocol)
-        self._machine = machine = central.make(
-            central.config, self.identity, version, central.entropy, now, rows
-        )
+        try:
+            if isinstance(rows, StoreError):
+                raise rows
+            version = OcppVersion(self._link.subprotocol)
+            machine = central.make(central.config, self.identity, version, central.entropy, now, rows)
+        except Exception as error:
+            self._give_up(error)
+            return
+        self._machine = machine
         commit = central.stores.committer(self.identity)
         self._host = Host(machine, commit, self._perform, self._link.now, self._committed)
         self._tell_time(machine, now)
@@ -311,7 +314,16 @@ class StationLink(Session):
                 self._outcomes.settle(action.call_id, action)
             case CloseLink(code, reason):
                 self._link.close(code, reason)
-        self._central.observe(self, action)
+        try:
+            self._central.observe(self, action)
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """The rows or the application are at fault: this link ends, what is under way is carried out."""
+        _log.error("%s: the link is given up", self.identity, exc_info=error)
+        stored = isinstance(error, StoreError)
+        self._link.close(1011, "storage failure" if stored else "internal error")
 
     def _hold(self, on: bool) -> None:
         if on is not self._held:

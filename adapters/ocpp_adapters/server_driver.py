@@ -22,6 +22,7 @@ class Registry:
         self.limits = limits or Limits()
         self.emptied: Callable[[], None] = lambda: None
         self._all: set[ServerDriver] = set()
+        self._handshaking: set[ServerDriver] = set()
         self._open: dict[str, ServerDriver] = {}
         self._closing = False
 
@@ -35,20 +36,21 @@ class Registry:
         """Whether nobody is connected."""
         return not self._all
 
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for a further open link."""
-        return len(self._open) >= self.limits.connections
+    def full_for(self, identity: str) -> bool:
+        """Whether there is no room for a further open link; one that replaces another takes none."""
+        return len(self._open) >= self.limits.connections and identity not in self._open
 
     def enter(self, connection: "ServerDriver") -> bool:
         """Take a connection in, unless too many are in their handshake."""
-        if self._closing or len(self._all) - len(self._open) >= self.limits.handshakes:
+        if self._closing or len(self._handshaking) >= self.limits.handshakes:
             return False
         self._all.add(connection)
+        self._handshaking.add(connection)
         return True
 
     def opened(self, connection: "ServerDriver", now: float) -> None:
         """A handshake is over; an older link of the same station gives way."""
+        self._handshaking.discard(connection)
         older = self._open.get(connection.identity)
         self._open[connection.identity] = connection
         if older is not None:
@@ -57,6 +59,7 @@ class Registry:
     def leave(self, connection: "ServerDriver") -> None:
         """A connection is gone."""
         self._all.discard(connection)
+        self._handshaking.discard(connection)
         if self._open.get(connection.identity) is connection:
             del self._open[connection.identity]
         if not self._all:
@@ -100,7 +103,7 @@ class ServerDriver(Driver):
 
     def _ask(self, handshake: HandshakeReceived, now: float) -> None:
         self.identity = handshake.identity
-        if self._registry.full:
+        if self._registry.full_for(handshake.identity):
             self._wire.reject(503, now, "too many connections")
             return
         try:

@@ -5,12 +5,17 @@ A machine hands over one commit at a time, and nothing else of it is carried out
 many machines while the disk is busy and writes them as one transaction.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from ocpp_core import StoreError
 from ocpp_core.store import Commit, MemoryStore, Snapshot
+
+_log = logging.getLogger(__name__)
+
+Told = TypeVar("Told")
 
 
 class StoreWriteError(StoreError):
@@ -154,9 +159,9 @@ class GroupCommitter:
         def finish() -> None:
             self._busy = False
             for (_, _, done), outcome in zip(commits, outcomes, strict=True):
-                done(outcome)
+                _tell(done, outcome)
             for (_, loaded), snapshot in zip(loads, rows, strict=True):
-                loaded(snapshot)
+                _tell(loaded, snapshot)
             self._next()
 
         return finish
@@ -174,3 +179,13 @@ class GroupCommitter:
             return self._store.load(scope)
         except StoreError as error:
             return error
+        except Exception as error:
+            return StoreError(f"the store failed: {error!r}")
+
+
+def _tell(tell: Callable[[Told], None], what: Told) -> None:
+    """Tell one machine: whatever it makes of it, the others wait for their turn."""
+    try:
+        tell(what)
+    except Exception:
+        _log.exception("a machine failed on what its store had to say")
