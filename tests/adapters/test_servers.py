@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio.streams.tls import TLSStream
 
+from ocpp_adapters import asyncio_server
 from ocpp_adapters.sessions import Decision, Limits, Peer, Reject, Session, TextLink
 from ocpp_core.wire import HandshakeReceived, ServerConfig
 from tests.adapters.certificates import write_certificate
@@ -388,3 +389,88 @@ async def test_tls(adapter: Adapter, tmp_path: Path) -> None:
             await client.send(frame("hello"))
             await client.until(TEXT)
     assert echoes.peers[0].tls is not None
+
+
+class Failing(Session):
+    """Fails in one of its callbacks."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.at: float | None = None
+
+    def _maybe(self, where: str) -> None:
+        if where == self.where:
+            raise RuntimeError("a bug of the application")
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        self.at = now if self.where == "timer" else None
+        self._maybe("opened")
+
+    def link_closed(self, closed: object, now: float) -> None:
+        self.at = None
+        self._maybe("closed")
+
+    def next_timer(self) -> float | None:
+        return self.at
+
+    def handle_timer(self, now: float) -> None:
+        self._maybe("timer")
+
+
+@pytest.mark.parametrize("where", ["opened", "timer", "closed"])
+async def test_a_session_may_fail_anywhere(
+    adapter: Adapter, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with adapter.serve(lambda handshake, peer: Failing(where)) as port, raw_client(port) as client:
+        await client.open()
+        if where == "closed":
+            await client.send(close_frame(1000))
+            assert (await client.to_the_end()).startswith(b"\x88")
+        else:
+            assert b"\x03\xf3internal error" in await until_close(client)
+    assert "a session failed" in caplog.text
+
+
+async def test_a_link_that_ends_with_much_unsent_does_not_linger(adapter: Adapter) -> None:
+    """The station broke the protocol and reads nothing: its connection ends all the same."""
+    talker = Talker()
+    config = ServerConfig(close_timeout=0.1)
+    with anyio.fail_after(5):
+        async with (
+            adapter.serve(lambda handshake, peer: talker, config=config) as port,
+            raw_client(port) as client,
+        ):
+            await client.open()
+            await eventually(lambda: talker.link is not None)
+            assert talker.link is not None
+            for _ in range(3):
+                talker.link.send_text("x" * 1_200_000)
+            await client.send(b"\x81\x01x")  # not masked
+            await eventually(lambda: talker.closed)
+            await anyio.sleep(0.3)
+
+
+async def test_handshakes_under_way_end_with_the_server(adapter: Adapter) -> None:
+    async def admit(handshake: HandshakeReceived, peer: Peer) -> Decision:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with anyio.fail_after(5):
+        async with adapter.serve(admit) as port:
+            client = RawClient(await anyio.connect_tcp("127.0.0.1", port))
+            await client.send(request())
+            await anyio.sleep(0.05)
+        assert (await client.to_the_end()).startswith(b"HTTP/1.1 503 ")
+        await client.stream.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_native_server_cuts_off_those_who_do_not_go(anyio_backend: str) -> None:
+    server = await asyncio_server.serve(lambda handshake, peer: Echo(), "127.0.0.1")
+    async with raw_client(server.port) as client:
+        await client.open()
+        assert list(server.registry.connections) == ["CP1"]
+        with anyio.fail_after(2):
+            await server.close(grace=0.1)
+        assert not server.registry.connections
+    await server.close()
