@@ -21,7 +21,7 @@ class Output:
     ``limit`` withheld actions the oldest news of transactions is given up (what it told is a fact in a row).
     """
 
-    __slots__ = ("_blocked", "_handed", "_limit", "_queue", "_tables", "_withheld")
+    __slots__ = ("_blocked", "_doubtful", "_handed", "_limit", "_queue", "_tables", "_withheld")
 
     def __init__(self, tables: Tables, limit: int) -> None:
         self._tables = tables
@@ -30,11 +30,12 @@ class Output:
         self._withheld: list[_Queued] = []
         self._handed: list[_Queued] = []
         self._blocked = False
+        self._doubtful = False
 
     @property
     def healthy(self) -> bool:
-        """Whether the store took the last commit, as far as is known."""
-        return not self._blocked
+        """Whether the store takes commits; after one failed, not before another has been taken."""
+        return not self._doubtful
 
     def do(self, action: StationAction, *, durable: bool = False) -> None:
         """Queue an action. A contactor hears the last word only: an earlier one not handed out is void."""
@@ -67,12 +68,19 @@ class Output:
             [queued for queued in owed if queued.durable and not isinstance(queued.action, Notice)]
         )  # a notice that must be durable tells of a recovery, which was none
         self._handed = []
-        self._blocked = True
+        self._blocked = self._doubtful = True
 
-    def retry(self) -> None:
-        """Let the next drain try to commit again; what was withheld goes out behind it."""
+    def retry(self) -> bool:
+        """Let the next drain try to commit again; what was withheld goes out behind it.
+
+        False if that has been done: the store took it, or :meth:`failed` would have been called.
+        """
+        if not self._blocked:
+            self._doubtful = False
+            return False
         self._blocked = False
         self.do(Notice(NoticeKind.STORE_RECOVERED, "the store took what it owed"), durable=True)
+        return True
 
     def withholds(self, action: StationAction) -> bool:
         """Whether this action waits for the store."""

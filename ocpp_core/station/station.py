@@ -261,7 +261,8 @@ class Station:
         elif deadline in (Deadline.BOOT, Deadline.HEARTBEAT):
             self._provisioning.handle(deadline)
         elif deadline is Deadline.STORE_RETRY:
-            self._context.out.retry()
+            if self._context.out.retry():
+                self._context.timers.set((deadline, number), now)  # at once: to see whether it worked
         elif number:
             self._transactions.handle(deadline, self._context.evse(number), now)
         # STATUS_RETRY and FACT_RETRY: that they are over is all there is to them.
