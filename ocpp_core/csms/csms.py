@@ -250,6 +250,7 @@ class Csms:
         asked = self._context.question(question, BootQuestion)
         if asked is not None:
             self._provisioning.answered(question, asked, registration, now)
+            self._heed_standing(now)
         return asked is not None
 
     def answer_authorization(self, question: int, info: IdTokenInfo, now: float) -> bool:
@@ -342,14 +343,21 @@ class Csms:
                 self._authorization.authorize(call_id, incoming, now)
             case Boot():
                 self._provisioning.boot(call_id, incoming, now)
-                if context.link is Link.CLOSING:
-                    self._give_up(now)
+                self._heed_standing(now)
             case SecurityEventReported():
                 self._reports.security_event(call_id, incoming, now)
             case DataTransfer():
                 self._reports.data_transfer(call_id, incoming, now)
             case _:
                 self._forward(call, now)
+
+    def _heed_standing(self, now: float) -> None:
+        """A boot was handled: a station that is not to be talked to is told nothing more."""
+        if self._context.link is Link.CLOSING:
+            self._give_up(now)
+        elif self.registration is RegistrationStatus.REJECTED:
+            self._remote_control.withdraw(now)
+            self._route(self._context.session.actions(), now)
 
     def _forward(self, call: CallReceived, now: float) -> None:
         """A request that no block handles: the application's, or nobody's."""
@@ -369,6 +377,7 @@ class Csms:
         match question:
             case BootQuestion():
                 self._provisioning.answered(number, question, config.unanswered_registration, now)
+                self._heed_standing(now)
             case AuthorizeQuestion():
                 self._authorization.answered(number, question, config.unanswered_authorization, now)
             case TransactionQuestion():

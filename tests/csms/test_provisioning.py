@@ -24,7 +24,7 @@ from ocpp_core.domain.status import RegistrationStatus, StationInfo
 from ocpp_core.domain.tokens import IdToken
 from ocpp_core.errors import ConfigurationError
 from ocpp_core.messages import Request, message_set, v16, v21, v201
-from ocpp_core.rpc import SendFrame, SendReceived
+from ocpp_core.rpc import CallFailed, SendFrame, SendReceived
 from ocpp_core.store import MemoryStore
 from tests.csms.csms_kit import (
     ACCEPTED,
@@ -238,6 +238,30 @@ def test_nothing_is_asked_of_a_rejected_station(version: OcppVersion) -> None:
     with pytest.raises(LocalProtocolError, match="rejected"):
         host.csms.call(Trigger(Topic.HEARTBEAT), host.now)
     assert host.drain() == []
+
+
+@pytest.mark.requirement("B03.FR.03", "1.6-4.2")
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_calls_that_wait_are_withdrawn_from_a_station_that_is_rejected(
+    version: OcppVersion, answered: bool
+) -> None:
+    rejection = Registration(RegistrationStatus.REJECTED)
+    host = Host(version, CsmsConfig(unanswered_registration=rejection))
+    waiting = [host.csms.call(Trigger(Topic.HEARTBEAT), host.now) for _ in range(2)]
+    waiting.append(host.csms.call(message_set(version).request("ClearCache")(), host.now))
+    assert len(of(host.drain(), SendFrame)) == 1
+    asked = one(host.boot(), AskRegistration)
+    if answered:
+        host.csms.answer_registration(asked.question, rejection, host.now)
+        actions = host.drain()
+    else:
+        actions = host.wait(20)
+    failed = [action.call_id for action in actions if isinstance(action, CommandFailed | CallFailed)]
+    assert sorted(failed) == sorted(waiting)
+    assert answer(actions)[0] == 3, "nothing but the answer to the boot is sent"
+    assert not of(host.wait(100), SendFrame)
+    assert told(host.boot()) == [AskRegistration(2, host.now + 20, INFO, "Unknown")]
 
 
 @pytest.mark.requirement("B02.FR.05", "1.6-4.2")

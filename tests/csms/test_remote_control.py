@@ -147,7 +147,7 @@ def test_answers(version: OcppVersion, command: Command, status: str, accepted: 
     assert told(host.reply(call_id, {"status": status})) == [
         CommandAnswered(call_id, command, accepted, status)
     ]
-    assert not host.csms._remote_control._commands
+    assert not host.csms._remote_control._calls
 
 
 @pytest.mark.parametrize("version", BOTH_2X)
@@ -177,7 +177,7 @@ def test_a_command_fails_once(version: OcppVersion) -> None:
     actions = host.drain()
     assert of(actions, SendFrame) == [], "there is no link to send over"
     assert [failed.call_id for failed in of(actions, CommandFailed)] == [lost]
-    assert not host.csms._remote_control._commands
+    assert not host.csms._remote_control._calls
     with pytest.raises(LocalProtocolError, match="no link"):
         host.csms.call(command, host.now)
 

@@ -12,14 +12,14 @@ _ACCEPTING = frozenset({"Accepted", "Scheduled", "Unlocked"})
 
 
 class RemoteControl:
-    """Calls of the CSMS, and the commands among them until they are answered."""
+    """Calls of the CSMS until they are answered, and which of them are commands."""
 
-    __slots__ = ("_commands", "_context", "_provisioning")
+    __slots__ = ("_calls", "_context", "_provisioning")
 
     def __init__(self, context: Context, provisioning: Provisioning) -> None:
         self._context = context
         self._provisioning = provisioning
-        self._commands: dict[str, Command] = {}
+        self._calls: dict[str, Command | None] = {}
 
     def call(self, what: Request | Command, now: float, timeout: float | None) -> str:
         """Send a request, or a command as a request. Returns its message id.
@@ -34,13 +34,17 @@ class RemoteControl:
             request = self._context.dialect.request(command)
         self._provisioning.permit(request)
         call_id = self._context.session.call(request, now, timeout=timeout)
-        if command is not None:
-            self._commands[call_id] = command
+        self._calls[call_id] = command
         return call_id
+
+    def withdraw(self, now: float) -> None:
+        """Give up every call: the station was rejected (B03.FR.03)."""
+        for call_id in self._calls:
+            self._context.session.cancel(call_id, now)
 
     def succeeded(self, result: CallSucceeded) -> None:
         """A call was answered."""
-        command = self._commands.pop(result.call_id, None)
+        command = self._calls.pop(result.call_id, None)
         if command is None:
             self._context.emit(result)
             return
@@ -54,7 +58,7 @@ class RemoteControl:
 
     def failed(self, result: CallFailed) -> None:
         """A call got no answer, or an error."""
-        command = self._commands.pop(result.call_id, None)
+        command = self._calls.pop(result.call_id, None)
         if command is None:
             self._context.emit(result)
             return
