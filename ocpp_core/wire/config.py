@@ -51,7 +51,7 @@ class LinkConfig:
     max_header_size: int = 16 << 10
     handshake_timeout: float = 20.0
     close_timeout: float = 10.0
-    ping_interval: float | None = None
+    ping_interval: float | None = 60.0
     pong_timeout: float | None = 20.0
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """The open link: frames out, keep-alive, closing, failing, replay."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from struct import pack
 from typing import Any
@@ -118,6 +119,15 @@ def ping_payload(actions: list[Action]) -> bytes:
     return data[2:]
 
 
+@pytest.mark.parametrize("make", [server, client])
+def test_a_dead_peer_is_found_out_by_default(make: Callable[[], Link]) -> None:
+    link = make()
+    while (at := link.next_timer()) is not None:
+        assert at <= 120.0
+        link.handle_timer(at)
+    assert link.state is LinkState.CLOSED
+
+
 @pytest.mark.requirement("RFC6455-5.5.2", "RFC6455-5.5.3")
 def test_a_ping_goes_out_every_interval_and_its_pong_is_reported() -> None:
     link = pinging()
@@ -179,7 +189,7 @@ def test_without_a_pong_time_out_pings_go_on() -> None:
 
 @pytest.mark.requirement("RFC6455-5.5.2")
 def test_a_ping_by_hand() -> None:
-    link = server(ServerConfig(pong_timeout=10.0))
+    link = server(ServerConfig(ping_interval=None, pong_timeout=10.0))
     assert link.next_timer() is None
     link.ping(3.0)
     payload = ping_payload(link.actions())
@@ -188,7 +198,7 @@ def test_a_ping_by_hand() -> None:
     assert (link.actions(), link.next_timer()) == ([], 13.0)
     link.receive_data(frame(10, payload), 5.0)
     assert (link.actions(), link.next_timer()) == ([PongReceived(2.0)], None)
-    link = server(ServerConfig(pong_timeout=None))
+    link = server(ServerConfig(ping_interval=None, pong_timeout=None))
     link.ping(3.0)
     assert link.next_timer() is None
 
