@@ -1,20 +1,19 @@
 """The record from which a repeated call is answered (1.6-J errata 3.1: a retry may keep its id)."""
 
-from hashlib import sha256
-
 
 class AnswerCache:
     """The last answers given, by message id and frame; the oldest goes first.
 
     It may outlive a session: message ids are unique per station over all its connections, and a retry often
-    comes over the next one. An entry is the digest of the call's frame and the text of its CALLRESULT, or
-    None if the answer was an error (a call repeated after an error is handled anew).
+    comes over the next one. An entry is the hash of the call's frame (Python's own: 64 bits, keyed by the
+    process, and nothing that leaves it) and the text of its CALLRESULT, or None if the answer was an error (a
+    call repeated after an error is handled anew).
     """
 
     __slots__ = ("_entries", "_limit")
 
     def __init__(self, limit: int) -> None:
-        self._entries: dict[str, tuple[bytes, str | None]] = {}
+        self._entries: dict[str, tuple[int, str | None]] = {}
         self._limit = limit
 
     def __len__(self) -> int:
@@ -26,17 +25,13 @@ class AnswerCache:
     def find(self, call_id: str, frame: str) -> str | None:
         """The CALLRESULT given to exactly this frame, if it is remembered."""
         entry = self._entries.get(call_id)
-        if entry is None or entry[0] != _digest(frame):
+        if entry is None or entry[0] != hash(frame):
             return None
         return entry[1]
 
     def record(self, call_id: str, frame: str, answer: str | None) -> None:
         """Remember that ``frame`` was answered with ``answer`` (None: with an error)."""
         self._entries.pop(call_id, None)
-        self._entries[call_id] = (_digest(frame), answer)
+        self._entries[call_id] = (hash(frame), answer)
         if len(self._entries) > self._limit:
             del self._entries[next(iter(self._entries))]
-
-
-def _digest(frame: str) -> bytes:
-    return sha256(frame.encode("utf-8", "surrogatepass")).digest()

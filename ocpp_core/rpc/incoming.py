@@ -62,7 +62,8 @@ class IncomingCalls:
             return Reception.BEING_HANDLED
         if len(self.unanswered) >= self._limit and not self._forget_orphan():
             return Reception.TOO_MANY
-        overlapping = any(call.linked for call in self.unanswered.values())
+        earlier = self.unanswered.values()
+        overlapping = len(earlier) > 0 and any(call.linked for call in earlier)
         self.unanswered[call_id] = IncomingCall(action, text)
         return Reception.OVERLAPPING if overlapping else Reception.NEW
 

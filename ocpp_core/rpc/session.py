@@ -287,6 +287,8 @@ class RpcSession:
             self._actions.append(SendFrame(answer))
             return
         match self._incoming.receive(call_id, action, text):
+            case Reception.NEW:
+                pass  # looked for first, as it is nearly always
             case Reception.BEING_HANDLED:
                 self._notice(NoticeKind.CALL_REPEATED, f"{action} {call_id}: still being handled")
                 return
@@ -298,7 +300,8 @@ class RpcSession:
                 return
             case Reception.OVERLAPPING:
                 self._notice(NoticeKind.CALLS_OVERLAP, f"{action} {call_id}")
-        self._notice_repairs(action, frame.repairs)
+        if frame.repairs:
+            self._notice_repairs(action, frame.repairs)
         self._actions.append(CallReceived(call_id, action, frame.payload, call_id in self._incoming.answers))
 
     def _on_result(self, frame: CallResult, now: float) -> None:
