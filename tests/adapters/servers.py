@@ -11,8 +11,8 @@ from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_adapters import anyio_server, asyncio_server
 from ocpp_adapters.anyio_link import AnyioConcurrency
-from ocpp_adapters.sessions import Admit, Session, TextLink
-from ocpp_core.wire import Closed
+from ocpp_adapters.sessions import Admit, Decision, Peer, Session, TextLink
+from ocpp_core.wire import Closed, HandshakeReceived
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class Adapter:
 
 
 ADAPTERS = (Adapter("asyncio", True), Adapter("asyncio", False), Adapter("trio", False))
+
+
+TEXT = b"\x81\x05hello"
 
 
 class Echo(Session):
@@ -142,3 +145,37 @@ async def eventually(condition: Any, seconds: float = 5.0) -> None:
     with anyio.fail_after(seconds):
         while not condition():
             await anyio.sleep(0.005)
+
+
+async def until_close(client: RawClient) -> bytes:
+    await client.until(b"\x88")
+    await client.send(close_frame(1000))
+    return await client.to_the_end()
+
+
+class Talker(Session):
+    """Sends without end, as long as it may."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.link: TextLink | None = None
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        self.link = link
+
+    def link_closed(self, closed: object, now: float) -> None:
+        self.closed = True
+
+
+class Echoes:
+    """Lets everybody in; a session for each, by identity."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Echo] = {}
+        self.log: list[str] = []
+        self.peers: list[Peer] = []
+
+    def __call__(self, handshake: HandshakeReceived, peer: Peer) -> Decision:
+        self.peers.append(peer)
+        self.of[handshake.identity] = echo = Echo(self.log)
+        return echo

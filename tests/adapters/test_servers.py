@@ -8,38 +8,25 @@ import anyio
 import pytest
 from anyio.streams.tls import TLSStream
 
-from ocpp_adapters import asyncio_server
 from ocpp_adapters.sessions import Decision, Limits, Peer, Reject, Session, TextLink
 from ocpp_core.wire import HandshakeReceived, ServerConfig
 from tests.adapters.certificates import write_certificate
 from tests.adapters.servers import (
+    TEXT,
     Adapter,
     Echo,
+    Echoes,
     RawClient,
+    Talker,
     close_frame,
     eventually,
     frame,
     raw_client,
     request,
+    until_close,
 )
 
 pytestmark = pytest.mark.anyio
-
-TEXT = b"\x81\x05hello"
-
-
-class Echoes:
-    """Lets everybody in; a session for each, by identity."""
-
-    def __init__(self) -> None:
-        self.of: dict[str, Echo] = {}
-        self.log: list[str] = []
-        self.peers: list[Peer] = []
-
-    def __call__(self, handshake: HandshakeReceived, peer: Peer) -> Decision:
-        self.peers.append(peer)
-        self.of[handshake.identity] = echo = Echo(self.log)
-        return echo
 
 
 async def test_text_goes_to_the_session_and_back(adapter: Adapter) -> None:
@@ -219,12 +206,6 @@ async def test_a_newer_connection_replaces_the_older(adapter: Adapter) -> None:
     assert [line.split()[0] for line in echoes.log[:3]] == ["opened", "closed", "opened"]
 
 
-async def until_close(client: RawClient) -> bytes:
-    await client.until(b"\x88")
-    await client.send(close_frame(1000))
-    return await client.to_the_end()
-
-
 async def test_a_session_that_fails_ends_its_link_only(
     adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,20 +218,6 @@ async def test_a_session_that_fails_ends_its_link_only(
         assert b"\x03\xf3internal error" in await until_close(bad)
         await good.send(frame("hello"))
         await good.until(TEXT)
-
-
-class Talker(Session):
-    """Sends without end, as long as it may."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self.link: TextLink | None = None
-
-    def link_opened(self, link: TextLink, now: float) -> None:
-        self.link = link
-
-    def link_closed(self, closed: object, now: float) -> None:
-        self.closed = True
 
 
 async def test_a_station_that_never_reads_is_cut_off(adapter: Adapter) -> None:
@@ -351,28 +318,6 @@ async def test_a_timer_may_be_moved_from_outside(adapter: Adapter) -> None:
     assert 0 <= session.woken[0] < 1
 
 
-async def test_shutdown_closes_200_links_in_good_order(adapter: Adapter) -> None:
-    echoes = Echoes()
-    async with anyio.create_task_group() as tasks:
-        opened = 0
-        goodbyes: list[bytes] = []
-
-        async def station(number: int) -> None:
-            nonlocal opened
-            async with raw_client(port) as client:
-                await client.open(f"CP{number}")
-                opened += 1
-                goodbyes.append(await until_close(client))
-
-        async with adapter.serve(echoes) as port:
-            for number in range(200):
-                tasks.start_soon(station, number)
-            await eventually(lambda: opened == 200 and len(echoes.log) == 200, 20)
-    assert len(goodbyes) == 200
-    assert all(b"\x03\xe9going away" in goodbye for goodbye in goodbyes)
-    assert all(echo.closed is not None for echo in echoes.of.values())
-
-
 async def test_tls(adapter: Adapter, tmp_path: Path) -> None:
     certificate, key = write_certificate(tmp_path)
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -429,48 +374,3 @@ async def test_a_session_may_fail_anywhere(
         else:
             assert b"\x03\xf3internal error" in await until_close(client)
     assert "a session failed" in caplog.text
-
-
-async def test_a_link_that_ends_with_much_unsent_does_not_linger(adapter: Adapter) -> None:
-    """The station broke the protocol and reads nothing: its connection ends all the same."""
-    talker = Talker()
-    config = ServerConfig(close_timeout=0.1)
-    with anyio.fail_after(5):
-        async with (
-            adapter.serve(lambda handshake, peer: talker, config=config) as port,
-            raw_client(port) as client,
-        ):
-            await client.open()
-            await eventually(lambda: talker.link is not None)
-            assert talker.link is not None
-            for _ in range(3):
-                talker.link.send_text("x" * 1_200_000)
-            await client.send(b"\x81\x01x")  # not masked
-            await eventually(lambda: talker.closed)
-            await anyio.sleep(0.3)
-
-
-async def test_handshakes_under_way_end_with_the_server(adapter: Adapter) -> None:
-    async def admit(handshake: HandshakeReceived, peer: Peer) -> Decision:
-        await anyio.sleep_forever()
-        raise AssertionError
-
-    with anyio.fail_after(5):
-        async with adapter.serve(admit) as port:
-            client = RawClient(await anyio.connect_tcp("127.0.0.1", port))
-            await client.send(request())
-            await anyio.sleep(0.05)
-        assert (await client.to_the_end()).startswith(b"HTTP/1.1 503 ")
-        await client.stream.aclose()
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_native_server_cuts_off_those_who_do_not_go(anyio_backend: str) -> None:
-    server = await asyncio_server.serve(lambda handshake, peer: Echo(), "127.0.0.1")
-    async with raw_client(server.port) as client:
-        await client.open()
-        assert list(server.registry.connections) == ["CP1"]
-        with anyio.fail_after(2):
-            await server.close(grace=0.1)
-        assert not server.registry.connections
-    await server.close()
