@@ -5,6 +5,7 @@ compares bills with has no rounding of its own. It survives the station's power 
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 MS_PER_HOUR = 3_600_000
 
@@ -15,16 +16,21 @@ class Outlet:
 
     plugged: bool = False
     closed: bool = False
-    paused_by: set[str] = field(default_factory=set)
+    paused_by: set[Literal["EV", "EVSE"]] = field(default_factory=set)
     watts: int = 7360
     watt_ms: int = 0
     since: int = 0
 
     def advance(self, now: int) -> None:
         """Let the meter count up to ``now``."""
-        if self.plugged and self.closed and not self.paused_by:
+        if self.flows:
             self.watt_ms += self.watts * (now - self.since)
         self.since = now
+
+    @property
+    def flows(self) -> bool:
+        """Whether energy flows."""
+        return self.plugged and self.closed and not self.paused_by
 
     @property
     def register_wh(self) -> float:

@@ -1,119 +1,270 @@
-"""What must hold however a run went: safety (nothing lost, doubled or invented) and liveness (it all drains)."""
+"""What the station and the CSMS promise, however a run went.
+
+Some promises are checked while the world turns (:func:`before_sending`, :func:`while_energy_flows`), the
+others when it has come to rest (:func:`check`). A broken one is an AssertionError.
+
+Safety: nothing is lost, doubled, invented or changed. Liveness: once nothing goes wrong any more, all of it
+is told within :data:`BOUND_MS`.
+"""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-from ocpp_core.csms import Csms, CsmsConfig
+from ocpp_core.csms import Bill
+from ocpp_core.domain.status import RegistrationStatus
+from ocpp_core.station import TxPoint
 from ocpp_core.versions import OcppVersion
 
+from . import bookkeeper
+from .bookkeeper import Account, Fact
 from .hardware import MS_PER_HOUR
-from .world import IDENTITY, World
+
+if TYPE_CHECKING:
+    from .world import World
+
+BOUND_MS = 600_000
+"""How long a fair world may take to come to rest: a few back-offs, time-outs and retries."""
+SLACK_MS = 10_000
+"""How late the last reading of a series may miss a transaction's end."""
 
 
-def check(world: World) -> None:
+# ---------------------------------------------------------------------- while the world turns
+
+
+def before_sending(world: "World", text: str) -> None:
+    """A fact is durable before its frame leaves; and nothing leaves that the CSMS has not allowed."""
+    frame = json.loads(text)
+    if frame[0] != 2:
+        return
+    if bookkeeper.tells_fact(frame):
+        durable = any(frame[1] in row for rows in world.site.store.load().values() for row in rows.values())
+        assert durable, f"{frame[2]} {frame[1]} leaves, and the store does not know it"
+    allowed = world.site.registered is RegistrationStatus.ACCEPTED or frame[2] == "BootNotification"
+    assert allowed, f"{frame[2]} leaves although the CSMS has not accepted the station (B02.FR.02)"
+
+
+def while_energy_flows(world: "World") -> None:
+    """Energy flows only in a transaction that would survive a power loss.
+
+    Where the flow of energy is what makes a transaction, it comes first by its nature.
+    """
+    if world.site.config.tx_start_points == {TxPoint.ENERGY_TRANSFER}:
+        return
+    rows = world.site.store.load().get("transactions", {}).values()
+    known = {json.loads(row)["evse"] for row in rows}
+    for number, outlet in world.site.outlets.items():
+        assert number in known or not outlet.flows, f"energy flows at EVSE {number}, unknown to the store"
+
+
+# ---------------------------------------------------------------------- when it has come to rest
+
+
+def check(world: "World") -> None:
     """Raise AssertionError for the first promise that is broken."""
-    assert world.station is not None
-    state = world.station.state(world.mono)
+    _drained(world)
+    facts = bookkeeper.facts(world.messages, world.site.config.message_timeout * 1000)
+    books = bookkeeper.accounts(world.messages, facts)
+    _same_id_same_payload(world)
+    _each_once(books)
+    _one_version_each(books)
+    _given_up_only_after_its_attempts(world, facts)
+    _every_record_is_told(world, books)
+    for account in books:
+        _forward(account)
+        _series_without_hole(world, account)
+        if account.version is not OcppVersion.V16:
+            _numbered_without_gap(account)
+            _told_once(account)
+    _in_order(world, facts)
+    _said_is_what_was_delivered(world, books)
+    _heard_is_what_is_billed(world, books)
+
+
+def unconverged(world: "World", state: dict[str, Any]) -> str:
+    """What the CSMS believes of a connector that is not the truth; empty if there is nothing."""
+    link = world.network.link
+    key = "status_16" if link is not None and link.version is OcppVersion.V16 else "status"
+    for connector in state["connectors"]:
+        told = world.central.statuses.get((connector["evse"], connector["connector"]))
+        if told != connector[key]:
+            return f"the CSMS believes {told}, the truth is {connector[key]}"
+    return ""
+
+
+def _drained(world: "World") -> None:
+    station = world.site.station
+    assert station is not None
+    state = station.state(world.site.mono)
     assert state["queue"]["facts"] == 0, f"the queue did not drain: {state['queue']}"
     assert state["queue"]["pinned"] is None, "a transaction is still pinned to a version"
     assert all(evse["transaction"] is None for evse in state["evses"]), "a transaction never ended"
-    assert world.store.load() == world.station.snapshot(), "the store does not hold what the station believes"
-    _statuses_converged(world, state)
-    _each_started_and_ended_once(world)
-    _bills_match_meters(world)
-    _payloads_never_change(world)
-    if world.version is not OcppVersion.V16:
-        _numbers_without_gap(world)
-    _times_and_meters_forward(world)
+    assert not (wrong := unconverged(world, state)), wrong
+    assert world.site.store.load() == station.snapshot(), "the store does not hold what the station believes"
+    tables = world.site.store.load()
+    left = {name: len(tables.get(name, {})) for name in ("outbox", "wires", "transactions", "samples")}
+    assert not any(left.values()), f"rows that nobody will look at again: {left}"
 
 
-def _statuses_converged(world: World, state: dict[str, Any]) -> None:
-    key = "status_16" if world.version is OcppVersion.V16 else "status"
-    for connector in state["connectors"]:
-        told = world.statuses.get((connector["evse"], connector["connector"]))
-        assert told == connector[key], f"the CSMS believes {told}, the truth is {connector[key]}"
+def _same_id_same_payload(world: "World") -> None:
+    """A retry repeats the message id, and whoever repeats an id repeats the payload (OCPP-J errata 3.1)."""
+    said: dict[str, list[Any]] = {}
+    for message in world.messages:
+        frame = message.frame
+        if message.from_station and frame[0] == 2:
+            assert said.setdefault(frame[1], frame[2:]) == frame[2:], f"id {frame[1]} carried two payloads"
 
 
-def _each_started_and_ended_once(world: World) -> None:
-    assert len(set(world.started)) == len(world.started), "a transaction started twice"
-    assert sorted(world.ended) == sorted(world.started), "starts and ends do not pair"
+def _each_once(books: list[Account]) -> None:
+    """Every transaction that was spoken of started once and ended once."""
+    for account in books:
+        starts, ends = len(account.starts), len(account.ends)
+        assert (starts, ends) == (1, 1), f"{account.name}: {starts} starts and {ends} ends"
+        assert account.facts[0] is account.starts[0], f"{account.name}: the start came late"
+        assert account.facts[-1] is account.ends[0], f"{account.name}: something after its end"
 
 
-def _bills_match_meters(world: World) -> None:
-    """All energy that flowed is billed, once: per EVSE the bills add up to what its meter counted."""
-    csms = Csms(
-        CsmsConfig(layout=world.layout, closed_transactions=1000),
-        IDENTITY,
-        world.version,
-        world.entropy,
-        world.now / 1000,
-        world.csms_store.load(),
-    )
-    billed: dict[int, float] = defaultdict(float)
-    bills: dict[int, int] = defaultdict(int)
-    for bill in csms.billed():
-        assert bill.complete, f"{bill.transaction} is incomplete: {bill}"
-        assert bill.evse is not None or not bill.energy_wh
-        billed[bill.evse or 0] += bill.energy_wh or 0
-        bills[bill.evse or 0] += 1
-    for number, outlet in world.outlets.items():
-        delivered = outlet.watt_ms / MS_PER_HOUR
-        # 1.6 tells registers in whole Wh: each bill may be off by the rounding of its two ends.
-        allowed = 1.0 * bills[number] if world.version is OcppVersion.V16 else 1e-6
-        assert abs(billed[number] - delivered) <= allowed, (
-            f"EVSE {number}: billed {billed[number]} Wh, delivered {delivered} Wh"
+def _one_version_each(books: list[Account]) -> None:
+    for account in books:
+        versions = {fact.version for fact in account.facts}
+        assert len(versions) == 1, f"{account.name} was told in {versions}"
+
+
+def _given_up_only_after_its_attempts(world: "World", facts: list[Fact]) -> None:
+    """A fact whose answer never came was sent as often as is configured, and the operator was told (E13)."""
+    given_up = [fact for fact in facts if not fact.acknowledged]
+    for fact in given_up:
+        assert len(fact.said) >= world.site.config.attempts, (
+            f"{fact.action} {fact.call_id} was given up after {len(fact.said)} sendings"
+        )
+    if not world.case.power_loss:  # else a notice may have been lost
+        assert world.site.discards == len(given_up), (
+            f"{len(given_up)} facts were given up, {world.site.discards} discards were told"
         )
 
 
-def _transaction_events(world: World) -> dict[str, list[dict[str, Any]]]:
-    events: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for _, frame in world.frames:
-        if frame[0] == 2 and frame[2] == "TransactionEvent":
-            events[frame[3]["transactionInfo"]["transactionId"]].append(frame[3])
-    return events
-
-
-def _numbers_without_gap(world: World) -> None:
-    for transaction, events in _transaction_events(world).items():
-        numbers = sorted({event["seqNo"] for event in events})
-        assert numbers == list(range(len(numbers))), f"{transaction}: seqNo {numbers}"
-        by_number: dict[int, str] = {}
-        for event in events:
-            text = json.dumps(event, sort_keys=True)
-            assert by_number.setdefault(event["seqNo"], text) == text, (
-                f"two facts share seqNo {event['seqNo']}"
+def _every_record_is_told(world: "World", books: list[Account]) -> None:
+    """What the station said was recorded is told to the CSMS (2.x tells every fact)."""
+    if world.site.thinned:
+        return
+    told = {account.name: len(account.facts) for account in books if account.version is not OcppVersion.V16}
+    recorded = Counter(fact.transaction for fact in world.site.facts)
+    for transaction, count in recorded.items():
+        if transaction in told or world.case.version not in ("any", OcppVersion.V16):
+            assert told.get(transaction, 0) >= count, (
+                f"{transaction}: {count} facts recorded, {told.get(transaction, 0)} told"
             )
 
 
-def _payloads_never_change(world: World) -> None:
-    """A retry repeats the message id, and whoever repeats an id repeats the payload (pitfall of message ids)."""
-    said: dict[str, str] = {}
-    for _, frame in world.frames:
-        if frame[0] == 2:
-            text = json.dumps(frame[2:])
-            assert said.setdefault(frame[1], text) == text, f"id {frame[1]} carried two payloads"
+def _numbered_without_gap(account: Account) -> None:
+    """seqNo counts from 0 in the order of sending, each fact its own (2.x part 2, E 1.3.2)."""
+    numbers = [fact.body["seqNo"] for fact in account.facts]
+    assert numbers == list(range(len(numbers))), f"{account.name}: seqNo {numbers}"
 
 
-_FACTS_16 = ("StartTransaction", "StopTransaction")
+def _told_once(account: Account) -> None:
+    """E01.FR.16, F02.FR.01: the EVSE and the remote start id are told once."""
+    evses = sum("evse" in fact.body for fact in account.facts)
+    orders = sum("remoteStartId" in fact.body["transactionInfo"] for fact in account.facts)
+    assert evses <= 1, f"{account.name}: its EVSE was told {evses} times"
+    assert orders <= 1, f"{account.name}: its remote start id was told {orders} times"
 
 
-def _times_and_meters_forward(world: World) -> None:
-    last: dict[Any, tuple[datetime, float]] = {}
-    for _, frame in world.frames:
-        if frame[0] != 2:
-            continue
-        body = frame[3]
-        if frame[2] == "TransactionEvent":
-            key: Any = body["transactionInfo"]["transactionId"]
-        elif frame[2] in _FACTS_16 or (frame[2] == "MeterValues" and "transactionId" in body):
-            key = "station"  # 1.6 delivers all its transaction messages in the order of their happening
-        else:
-            continue
-        text = body.get("timestamp") or body["meterValue"][0]["timestamp"]
-        at = datetime.fromisoformat(text)
-        before = last.get(key, (at, 0.0))
-        if key != "station":
-            assert at >= before[0], f"{key}: {at} after {before[0]}"
-        last[key] = (at, 0.0)
+def _forward(account: Account) -> None:
+    """Within a transaction neither time nor register goes back, from one fact to the next or inside one."""
+    facts, end = account.facts, account.ends[0]
+    for before, after in pairwise(facts):
+        assert before.at <= after.at, f"{account.name}: {after.at} after {before.at}"
+    rounded = 0.5 if account.version is OcppVersion.V16 else 0.0  # meterStart and meterStop are whole Wh
+    told = [reading for fact in facts if fact is not end for reading in fact.registers]
+    for series in (told, end.registers):
+        for (at, _, register), (then, _, later) in pairwise(series):
+            assert at <= then, f"{account.name}: a reading of {then} after one of {at}"
+            assert register <= later + rounded, (
+                f"{account.name}: the register went from {register} to {later}"
+            )
+    assert told[-1][2] <= end.registers[-1][2] + rounded, f"{account.name}: it ended below an earlier reading"
+
+
+def _in_order(world: "World", facts: list[Fact]) -> None:
+    """Facts of all transactions go out in the order in which they happened (E13, 1.6 §3.7)."""
+    if world.case.clock or world.case.power_loss:
+        return  # their timestamps do not tell
+    for before, after in pairwise(facts):
+        assert before.at <= after.at, f"a fact of {after.at} was told after one of {before.at}"
+
+
+def _series_without_hole(world: "World", account: Account) -> None:
+    """Periodic readings lie one interval apart, from the start to the end; none is left out (E02, E06)."""
+    config, end = world.site.config, account.ends[0]
+    if world.case.clock or world.site.thinned:
+        return  # their times do not tell, or some were given up
+    told = [fact.registers[0][0] for fact in account.updates if _periodic(fact)]
+    kept = [at for at, context, _ in end.registers if context == "Sample.Periodic"]
+    slack_ms = SLACK_MS + 2 * world.case.delay_ms
+    for series, interval in ((told, config.sample_interval), (kept, config.ended_interval)):
+        if interval and (series is told or config.ended_samples_limit >= 500):
+            moments = [_ms(at) for at in (account.starts[0].at, *series, end.at)]
+            if account.cut_short:
+                moments.pop()  # it ended in the dark, no reading before
+            for before, after in pairwise(moments):
+                assert after - before <= interval * 1000 + slack_ms, f"{account.name}: a hole in {moments}"
+
+
+def _periodic(fact: Fact) -> bool:
+    return bool(fact.body.get("triggerReason", "MeterValuePeriodic") == "MeterValuePeriodic")
+
+
+def _ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def _said_is_what_was_delivered(world: "World", books: list[Account]) -> None:
+    """What the station said adds up to what each meter counted: to the Wh in 1.6, exactly in 2.x."""
+    said: dict[int | None, float] = defaultdict(float)
+    allowed: dict[int | None, float] = defaultdict(lambda: 1e-6)
+    for account in books:
+        said[account.evse] += account.energy_wh
+        allowed[account.evse] += 1.0 if account.version is OcppVersion.V16 else 0.0
+    assert not said.pop(None, 0.0), "energy was charged to no EVSE"
+    for number, outlet in world.site.outlets.items():
+        delivered = outlet.watt_ms / MS_PER_HOUR
+        assert abs(said[number] - delivered) <= allowed[number], (
+            f"EVSE {number}: {said[number]} Wh were said, {delivered} Wh delivered"
+        )
+
+
+def _heard_is_what_is_billed(world: "World", books: list[Account]) -> None:
+    """The CSMS bills each transaction that it heard of once, and as the bookkeeper does."""
+    central = world.central
+    assert len(set(central.started)) == len(central.started), "a transaction started twice"
+    assert len(set(central.ended)) == len(central.ended), "a transaction ended twice"
+    bills = {bill.transaction: bill for bill in central.bills()}
+    heard = [account for account in books if any(fact.heard for fact in account.facts)]
+    assert len(bills) == len(heard), f"{len(heard)} transactions were told, {len(bills)} are billed"
+    for account in heard:
+        if all(fact.heard for fact in account.facts):
+            bill = bills.get(account.name or "") or _nameless(bills, books, account)
+            assert bill is not None, f"{account.name} is not billed"
+            _as_told(bill, account)
+            name = bill.transaction
+            assert name in central.started, f"{name}: the operator was not told of its start"
+            assert name in central.ended, f"{name}: the operator was not told of its end"
+
+
+def _nameless(bills: dict[str, Bill], books: list[Account], account: Account) -> Bill | None:
+    """The bill of a transaction whose number never left the CSMS: one that nobody named, and like it."""
+    named = {other.name for other in books}
+    possible = [bill for name, bill in bills.items() if name not in named]
+    return next((bill for bill in possible if (bill.start_wh, bill.stop_wh) == account.span), None)
+
+
+def _as_told(bill: Bill, account: Account) -> None:
+    assert bill.complete, f"{account.name} is not complete: {bill}"
+    assert bill.evse == account.evse, f"{account.name}: EVSE {bill.evse}, not {account.evse}"
+    assert bill.energy_wh is not None
+    assert abs(bill.energy_wh - account.energy_wh) < 1e-6, (
+        f"{account.name}: {bill.energy_wh} Wh are billed, {account.energy_wh} Wh were told"
+    )

@@ -1,109 +1,151 @@
-"""What people do at the site, as scripts in virtual time. Every script leaves no car behind."""
+"""What people do at the site, as scripts in virtual time. Every script leaves no car behind.
 
-from collections.abc import Callable
+A script may need a world of its own: settings of the station, verdicts on its boots, a clock that is wrong.
+"""
 
-from .world import REFUSED_TOKEN, World
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-Script = Callable[[World], None]
-END = 600_000
-"""When the last car has left (ms)."""
-REST = 3_600_000
-"""By when everything must have drained: the bound of the liveness promise."""
+from .central import REFUSED_TOKEN
+from .world import World
+
+END_MS = 600_000
+"""When the last car has left."""
 
 
-def _at(world: World, ms: int, act: Callable[[], None]) -> None:
-    world.after(ms, act)
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A script, and the members of a :class:`~tests.simulation.case.Case` that it needs."""
+
+    script: Callable[[World], None]
+    needs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plug_then_token(world: World) -> None:
     """The usual: cable, token, charging, the same token, cable."""
-    _at(world, 3_000, lambda: world.plug(1))
-    _at(world, 6_000, lambda: world.token("A1", 1))
-    _at(world, 200_000, lambda: world.token("A1", 1))
-    _at(world, 240_000, lambda: world.unplug(1))
+    site = world.site
+    world.at(3_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(200_000, lambda: site.token("A1", 1))
+    world.at(240_000, lambda: site.unplug(1))
 
 
 def token_then_plug(world: World) -> None:
     """Token first, stopped by unplugging."""
-    _at(world, 3_000, lambda: world.token("A1"))
-    _at(world, 9_000, lambda: world.plug(1))
-    _at(world, 190_000, lambda: world.unplug(1))
+    site = world.site
+    world.at(3_000, lambda: site.token("A1"))
+    world.at(9_000, lambda: site.plug(1))
+    world.at(190_000, lambda: site.unplug(1))
 
 
 def pauses(world: World) -> None:
     """The car pauses and goes on, then the station does."""
-    _at(world, 3_000, lambda: world.plug(2))
-    _at(world, 5_000, lambda: world.token("B2", 2))
-    _at(world, 40_000, lambda: world.pause(2, "EV"))
-    _at(world, 80_000, lambda: world.go_on(2, "EV"))
-    _at(world, 100_000, lambda: world.pause(2, "EVSE"))
-    _at(world, 130_000, lambda: world.go_on(2, "EVSE"))
-    _at(world, 180_000, lambda: world.token("B2", 2))
-    _at(world, 200_000, lambda: world.unplug(2))
+    site = world.site
+    world.at(3_000, lambda: site.plug(2))
+    world.at(5_000, lambda: site.token("B2", 2))
+    world.at(40_000, lambda: site.pause(2, "EV"))
+    world.at(80_000, lambda: site.go_on(2, "EV"))
+    world.at(100_000, lambda: site.pause(2, "EVSE"))
+    world.at(130_000, lambda: site.go_on(2, "EVSE"))
+    world.at(180_000, lambda: site.token("B2", 2))
+    world.at(200_000, lambda: site.unplug(2))
 
 
 def two_at_once(world: World) -> None:
     """Both EVSEs busy, one after another."""
-    _at(world, 3_000, lambda: world.plug(1))
-    _at(world, 4_000, lambda: world.plug(2))
-    _at(world, 6_000, lambda: world.token("A1", 1))
-    _at(world, 7_000, lambda: world.token("B2", 2))
-    _at(world, 130_000, lambda: world.token("B2", 2))
-    _at(world, 140_000, lambda: world.unplug(1))
-    _at(world, 150_000, lambda: world.unplug(2))
+    site = world.site
+    world.at(3_000, lambda: site.plug(1))
+    world.at(4_000, lambda: site.plug(2))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(7_000, lambda: site.token("B2", 2))
+    world.at(130_000, lambda: site.token("B2", 2))
+    world.at(140_000, lambda: site.unplug(1))
+    world.at(150_000, lambda: site.unplug(2))
 
 
 def offline_start(world: World) -> None:
     """Charging begins while the network is away, and is told later."""
-    _at(world, 2_000, lambda: world.network(False))
-    _at(world, 4_000, lambda: world.plug(1))
-    _at(world, 6_000, lambda: world.token("A1", 1))
-    _at(world, 150_000, lambda: world.network(True))
-    _at(world, 230_000, lambda: world.token("A1", 1))
-    _at(world, 240_000, lambda: world.unplug(1))
+    site, network = world.site, world.network
+    world.at(2_000, network.away)
+    world.at(4_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(150_000, network.back)
+    world.at(230_000, lambda: site.token("A1", 1))
+    world.at(240_000, lambda: site.unplug(1))
 
 
 def offline_end(world: World) -> None:
     """The network goes in the middle and is back after the car has left."""
-    _at(world, 3_000, lambda: world.plug(1))
-    _at(world, 6_000, lambda: world.token("A1", 1))
-    _at(world, 60_000, lambda: world.network(False))
-    _at(world, 150_000, lambda: world.token("A1", 1))
-    _at(world, 160_000, lambda: world.unplug(1))
-    _at(world, 200_000, lambda: world.network(True))
+    site, network = world.site, world.network
+    world.at(3_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(60_000, network.away)
+    world.at(150_000, lambda: site.token("A1", 1))
+    world.at(160_000, lambda: site.unplug(1))
+    world.at(200_000, network.back)
+
+
+def never_online(world: World) -> None:
+    """A whole session before the station ever learned what time it is, and the next one after."""
+    site, network = world.site, world.network
+    world.at(1, network.away)
+    world.at(4_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(90_000, lambda: site.token("A1", 1))
+    world.at(100_000, lambda: site.unplug(1))
+    world.at(110_000, lambda: site.plug(2))
+    world.at(115_000, lambda: site.token("B2", 2))
+    world.at(150_000, network.back)
+    world.at(230_000, lambda: site.unplug(2))
 
 
 def refused_later(world: World) -> None:
     """A token that the station lets in offline and the CSMS refuses when it hears of it."""
-    _at(world, 1_000, lambda: world.network(False))
-    _at(world, 3_000, lambda: world.plug(1))
-    _at(world, 6_000, lambda: world.token(REFUSED_TOKEN, 1))
-    _at(world, 80_000, lambda: world.network(True))
-    _at(world, 240_000, lambda: world.unplug(1))
+    site, network = world.site, world.network
+    world.at(1_000, network.away)
+    world.at(3_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token(REFUSED_TOKEN, 1))
+    world.at(80_000, network.back)
+    world.at(240_000, lambda: site.unplug(1))
 
 
-SCRIPTS: dict[str, Script] = {
-    script.__name__: script
-    for script in (
+def remote(world: World) -> None:
+    """Started and stopped from afar; then started with no car there, and one that comes."""
+    site, central = world.site, world.central
+    world.at(3_000, lambda: site.plug(1))
+    world.at(6_000, lambda: central.start("A1", 1))
+    world.at(90_000, central.stop)
+    world.at(100_000, lambda: site.unplug(1))
+    world.at(110_000, lambda: central.start("B2", None))
+    world.at(120_000, lambda: site.plug(1))
+    world.at(200_000, central.stop)
+    world.at(210_000, lambda: site.unplug(1))
+
+
+_ENERGY_ONLY = {"tx_start_points": ["EnergyTransfer"], "tx_stop_points": ["EnergyTransfer"]}
+_POWER_PATH = {"tx_start_points": ["PowerPathClosed"], "tx_stop_points": ["PowerPathClosed"]}
+_SERIES = {"ended_interval": 20, "sample_interval": 45}
+
+SCENARIOS: dict[str, Scenario] = {
+    "plug_then_token": Scenario(plug_then_token),
+    "token_then_plug": Scenario(token_then_plug),
+    "pauses": Scenario(pauses),
+    "two_at_once": Scenario(two_at_once),
+    "offline_start": Scenario(offline_start),
+    "offline_end": Scenario(offline_end),
+    "never_online": Scenario(never_online),
+    "refused_later": Scenario(refused_later),
+    "refused_but_goes_on": Scenario(refused_later, {"config": {"stop_tx_on_invalid_id": False}}),
+    "remote": Scenario(remote),
+    "not_accepted_at_first": Scenario(token_then_plug, {"verdicts": ("Pending", "Rejected", "Pending")}),
+    "ended_series": Scenario(two_at_once, {"config": _SERIES}),
+    "power_path": Scenario(plug_then_token, {"config": _POWER_PATH}),
+    "energy_transfer": Scenario(pauses, {"config": _ENERGY_ONLY}),
+    "clock_jumps": Scenario(
         plug_then_token,
-        token_then_plug,
-        pauses,
-        two_at_once,
-        offline_start,
-        offline_end,
-        refused_later,
-    )
+        {"clock": ((0, 5_000), (50_000, 3_600_000), (120_000, -3_600_000)), "heartbeat_s": 40},
+    ),
+    "slow_link": Scenario(token_then_plug, {"delay_ms": 6_000, "config": {"message_timeout": 8.0}}),
+    "version_changes": Scenario(offline_end, {"version": "any"}),
 }
-
-
-def play(world: World, script: Script) -> World:
-    """Run a script to its end, bring everything back, and let it come to rest."""
-    script(world)
-    world.run(END)
-    world.fair = True
-    world.network(True)
-    world.boot()
-    for number in world.outlets:
-        world.unplug(number)
-    world.run(END + REST)
-    return world
