@@ -1,10 +1,10 @@
 """The command line of the central system."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ocpp_control import complain
 from ocpp_core import StoreError
 
 from .service import Launch, run
@@ -26,9 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         tokens=None if options.token is None else frozenset(token.casefold() for token in options.token),
         heartbeat=options.heartbeat,
     )
+    status = 1
     try:
         run(launch)
-    except (OSError, StoreError) as error:
-        print(f"ocpp_central: {error}", file=sys.stderr)
-        return 1
-    return 0
+        status = 0
+    except* (OSError, StoreError) as errors:
+        complain("ocpp_central", errors)
+    return status

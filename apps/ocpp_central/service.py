@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,16 +79,18 @@ async def _main(launch: Launch, store: SqliteStore) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.over.set)
-    writing = asyncio.create_task(service.write())
-    obeying = asyncio.create_task(service.obey())
     try:
-        async with await serve(service.admit, launch.host, launch.port) as server:
-            service.emit({"event": "listening", "port": server.port})
-            await service.over.wait()
-        await asyncio.wait_for(service.writer.drained(), _LAST_WORDS)
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(service.write())
+            obeying = tasks.create_task(service.obey())
+            async with await serve(service.admit, launch.host, launch.port) as server:
+                service.emit({"event": "listening", "port": server.port})
+                await service.over.wait()
+            obeying.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(service.writer.drained(), _LAST_WORDS)
+            writing.cancel()
     finally:
-        obeying.cancel()
-        writing.cancel()
         disk.close()
 
 

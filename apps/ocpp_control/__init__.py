@@ -3,6 +3,7 @@
 A table says which commands there are (:class:`Verb`, :class:`Member`); :func:`parse` holds a line against it.
 """
 
+from .failures import complain
 from .grammar import MAX_LINE, Call, CommandError, Id, Member, Verb, parse
 from .kinds import Kind
 from .lines import LineReader, LineWriter
@@ -17,5 +18,6 @@ __all__ = [
     "LineWriter",
     "Member",
     "Verb",
+    "complain",
     "parse",
 ]

@@ -1,10 +1,10 @@
 """The command ``ocpp``: ``ocpp station`` emulates a charging station, ``ocpp replay`` repeats a recording."""
 
 import argparse
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from ocpp_control import complain
 from ocpp_core import ConfigurationError, StoreError
 
 from .config import load_config, parse_versions
@@ -17,18 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = int(options.run(options))
     except* (ConfigurationError, StoreError, OSError) as errors:
-        for error in _leaves(errors):
-            print(f"ocpp: {error}", file=sys.stderr)
+        complain("ocpp", errors)
     return status
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """What really went wrong, out of however many task groups."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _parser() -> argparse.ArgumentParser:

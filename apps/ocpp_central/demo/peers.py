@@ -5,6 +5,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 Message = dict[str, Any]
@@ -30,8 +31,9 @@ class Peer:
         self._tell = tell
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
-        self._answers: asyncio.Queue[Message] = asyncio.Queue()
+        self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
         self._news = asyncio.Condition()
+        self._gone = False
         self._complaints: deque[str] = deque(maxlen=_LAST_WORDS)
 
     async def start(self, *module_and_arguments: str) -> None:
@@ -47,10 +49,10 @@ class Peer:
         )
         assert process.stdout is not None
         assert process.stderr is not None
-        self._readers = [
-            asyncio.create_task(self._read(process.stdout)),
-            asyncio.create_task(self._listen(process.stderr)),
-        ]
+        self._gone = False
+        self._answers = asyncio.Queue()
+        listening = asyncio.create_task(self._listen(process.stderr))
+        self._readers = [listening, asyncio.create_task(self._read(process.stdout, listening))]
 
     async def ask(self, do: str, **members: Any) -> Message:
         """Give a command; returns its answer. Raises :class:`DemoError` if it is refused."""
@@ -60,7 +62,9 @@ class Peer:
         try:
             answer = await asyncio.wait_for(self._answers.get(), _PATIENCE)
         except TimeoutError:
-            raise DemoError(f"{self.name} does not answer {do}\n{self.complaints}") from None
+            answer = None
+        if answer is None:
+            raise DemoError(f"{self.name} does not answer {do}\n{self.complaints}")
         if not answer["ok"]:
             raise DemoError(f"{self.name} refuses {do}: {answer['error']}")
         return answer
@@ -71,13 +75,12 @@ class Peer:
         def found() -> Message | None:
             return next((event for event in self.events[since:] if happened(event)), None)
 
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE), self._news:
-                await self._news.wait_for(lambda: found() is not None)
-        except TimeoutError:
-            raise DemoError(f"{self.name}: in vain waited for: {what}\n{self.complaints}") from None
+                await self._news.wait_for(lambda: self._gone or found() is not None)
         event = found()
-        assert event is not None
+        if event is None:
+            raise DemoError(f"{self.name}: in vain waited for: {what}\n{self.complaints}")
         return event
 
     async def kill(self) -> None:
@@ -106,7 +109,7 @@ class Peer:
         """The last of what it wrote to standard error."""
         return "".join(self._complaints)
 
-    async def _read(self, stream: asyncio.StreamReader) -> None:
+    async def _read(self, stream: asyncio.StreamReader, listening: asyncio.Task[None]) -> None:
         async for line in stream:
             message = json.loads(line)
             if "event" not in message:
@@ -116,6 +119,11 @@ class Peer:
             async with self._news:
                 self.events.append(message)
                 self._news.notify_all()
+        await listening  # its last words belong to whatever is said of its end
+        self._answers.put_nowait(None)
+        async with self._news:
+            self._gone = True
+            self._news.notify_all()
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:
