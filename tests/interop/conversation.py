@@ -39,10 +39,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What one end answers (None: it refuses) and what it calls, in order."""
+    """What one end answers (None: it refuses) and what it calls, in order; the password it gives or wants."""
 
     answers: dict[str, Json] = field(default_factory=dict)
     calls: list[Step] = field(default_factory=list)
+    password: str | None = None
 
     def as_json(self) -> str:
         """As the peers read it."""

@@ -4,69 +4,21 @@ Every action of every version is called by the end that may, with the least and 
 allows, from both ends at the same time.
 """
 
-import asyncio
 from importlib import import_module
 
 import pytest
 from ocpp.charge_point import camel_to_snake_case, snake_to_camel_case
 
-from ocpp_adapters.anyio_rpc import open_rpc
-from ocpp_adapters.asyncio_server import AsyncioConcurrency, serve
-from ocpp_adapters.rpc_link import RpcLink
-from ocpp_adapters.sessions import Session, TextLink
 from ocpp_core import OcppVersion, Role
 from ocpp_core.messages import Direction, message_set
-from ocpp_core.wire import ClientConfig, ServerConfig
-from tests.interop.conversation import PEERS, Json, Ours, Peer, Report, Script, Step, play
+from tests.interop.conversation import PEERS, Json, Ours, Report, Script, Step, play
 from tests.interop.instances import FOLDERS, least, most
+from tests.interop.links import with_their_csms, with_their_station
 
 pytestmark = pytest.mark.interop
 
-STATION = "STATION-1"
 # By mobilityhouse's ``ocpp`` in 2.1, see can_write().
 NEVER_WRITTEN = {"BatterySwap", "Get15118EVCertificate"}
-
-
-class Central(RpcLink):
-    """Our CSMS's end, which makes its calls once the link is open."""
-
-    __slots__ = ("_ours", "_talk")
-
-    def __init__(self, ours: Ours) -> None:
-        super().__init__(Role.CSMS, ours.handle, AsyncioConcurrency())
-        self._ours = ours
-
-    def link_opened(self, link: TextLink, now: float) -> None:
-        super().link_opened(link, now)
-        self._talk = asyncio.get_running_loop().create_task(self._ours.run(self))
-
-
-async def with_their_station(name: str, version: OcppVersion, ours: Ours, theirs: Script) -> Report:
-    """Our CSMS, their station; what they report."""
-
-    def admit(*_: object) -> Session:
-        return Central(ours)
-
-    async with await serve(admit, "127.0.0.1", config=ServerConfig(subprotocols=(version,))) as server:
-        peer = Peer(name, "station", version, f"ws://127.0.0.1:{server.port}/ocpp/{STATION}")
-        try:
-            await peer.start(theirs)
-            return await peer.finish()
-        finally:
-            await peer.end()
-
-
-async def with_their_csms(name: str, version: OcppVersion, ours: Ours, theirs: Script) -> Report:
-    """Our station, their CSMS; what they report."""
-    peer = Peer(name, "csms", version)
-    try:
-        await peer.start(theirs)
-        url = f"ws://127.0.0.1:{await peer.port()}/{STATION}"
-        async with open_rpc(ClientConfig(url=url, subprotocols=(version,)), ours.handle) as link:
-            await ours.run(link)
-        return await peer.finish()
-    finally:
-        await peer.end()
 
 
 def heard(report: Report, kind: str) -> list[tuple[str, Json]]:

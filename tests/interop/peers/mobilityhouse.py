@@ -4,15 +4,16 @@
     python mobilityhouse.py csms VERSION         <script
 
 The script, JSON on stdin, is ``{"answers": {action: payload or null}, "calls": [{"action", "payload", "when",
-"unchecked"}]}``. Payloads are as the standard writes them; null refuses with NotSupported, and the text
-``"$member"`` stands for that member of the latest result that had it. The calls are made one after the other,
-each once the action named by ``when`` was received (if any is named), and without this library's own
-validation if ``unchecked``. The other end closes the link.
+"unchecked"}], "password": text or null}``. Payloads are as the standard writes them; null refuses with
+NotSupported, and the text ``"$member"`` stands for that member of the latest result that had it. The calls are
+made one after the other, each once the action named by ``when`` was received (if any is named), and without
+this library's own validation if ``unchecked``. The other end closes the link.
 
 On stdout comes a JSON object a line: ``{"port": n}`` (a CSMS, first); ``{"received": action, "payload"}`` and
 ``{"sent": action, "payload"}``; ``{"result": action, "payload"}``, or ``{"error": action, "code"}`` with a
 ``description``; ``{"refused": why}``, what this library found wrong; ``{"crashed": action, "why"}``;
-``{"closed": code}``. Payloads are those on the wire: this library's names for members do not all lead back.
+``{"closed": code}``; ``{"unwelcome": status}``, a station that was not let in. Payloads are those on the wire:
+this library's names for members do not all lead back.
 """
 
 import asyncio
@@ -21,12 +22,14 @@ import logging
 import sys
 from importlib import import_module
 from typing import Any
+from urllib.parse import quote
 
 import websockets
 from ocpp.charge_point import camel_to_snake_case
 from ocpp.exceptions import NotSupportedError, OCPPError
 from ocpp.routing import on
 from websockets import Subprotocol
+from websockets.asyncio.server import basic_auth
 
 MODULES = {"ocpp1.6": "ocpp.v16", "ocpp2.0.1": "ocpp.v201", "ocpp2.1": "ocpp.v21"}
 
@@ -135,8 +138,14 @@ class Conversation:
 
 async def station(version: str, script: dict[str, Any], url: str) -> None:
     """Connect and talk."""
-    async with websockets.connect(url, subprotocols=[Subprotocol(version)]) as connection:
-        await Conversation(version, script, url.rpartition("/")[2], Tap(connection)).run()
+    identity = url.rpartition("/")[2]
+    if script["password"] is not None:
+        url = url.replace("//", f"//{identity}:{quote(script['password'])}@", 1)
+    try:
+        async with websockets.connect(url, subprotocols=[Subprotocol(version)]) as connection:
+            await Conversation(version, script, identity, Tap(connection)).run()
+    except websockets.InvalidStatus as error:
+        say(unwelcome=error.response.status_code)
 
 
 async def csms(version: str, script: dict[str, Any]) -> None:
@@ -149,7 +158,14 @@ async def csms(version: str, script: dict[str, Any]) -> None:
         await Conversation(version, script, identity, Tap(connection)).run()
         done.set()
 
-    async with websockets.serve(talk, "127.0.0.1", 0, subprotocols=[Subprotocol(version)]) as server:
+    password = script["password"]
+    check = (
+        None if password is None else basic_auth("OCPP", check_credentials=lambda _, given: given == password)
+    )
+    protocols = [Subprotocol(version)]
+    async with websockets.serve(
+        talk, "127.0.0.1", 0, subprotocols=protocols, process_request=check
+    ) as server:
         say(port=next(iter(server.sockets)).getsockname()[1])
         await done.wait()
 

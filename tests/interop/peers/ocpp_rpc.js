@@ -66,17 +66,26 @@ async function station(version, url, script) {
     endpoint: url.slice(0, slash),
     identity: url.slice(slash + 1),
     protocols: [version],
+    password: script.password,
     ...strict,
     reconnect: false,
   });
   client.once("close", ({ code }) => say({ closed: code }));
   const makeCalls = prepare(client, script);
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    say({ unwelcome: error.code ?? String(error) });
+    return;
+  }
   await makeCalls();
 }
 
 async function csms(version, script) {
   const server = new RPCServer({ protocols: [version], ...strict });
+  server.auth((accept, reject, { password }) =>
+    script.password === null || script.password === password?.toString() ? accept() : reject(401)
+  );
   server.on("client", (client) => {
     client.once("close", ({ code }) => {
       say({ closed: code });
