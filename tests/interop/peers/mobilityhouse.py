@@ -5,15 +5,15 @@
 
 The script, JSON on stdin, is ``{"answers": {action: payload or null}, "calls": [{"action", "payload", "when",
 "unchecked"}], "password": text or null}``. Payloads are as the standard writes them; null refuses with
-NotSupported, and the text ``"$member"`` stands for that member of the latest result that had it. The calls are
-made one after the other, each once the action named by ``when`` was received (if any is named), and without
-this library's own validation if ``unchecked``. The other end closes the link.
+NotSupported, and the text ``"$member"`` stands for that member of the latest result that had it. The calls
+are made one after the other, each once the action named by ``when`` was received (if any is named), and
+without this library's own validation if ``unchecked``. The other end closes the link.
 
-On stdout comes a JSON object a line: ``{"port": n}`` (a CSMS, first); ``{"received": action, "payload"}`` and
-``{"sent": action, "payload"}``; ``{"result": action, "payload"}``, or ``{"error": action, "code"}`` with a
-``description``; ``{"refused": why}``, what this library found wrong; ``{"crashed": action, "why"}``;
-``{"closed": code}``; ``{"unwelcome": status}``, a station that was not let in. Payloads are those on the wire:
-this library's names for members do not all lead back.
+On stdout comes a JSON object a line: ``{"port": n}`` (a CSMS, first); ``{"received": action, "payload"}``
+and ``{"sent": action, "payload"}``; ``{"result": action, "payload"}``, or ``{"error": action, "code"}`` with
+a ``description``; ``{"refused": why}``, what this library found wrong; ``{"crashed": action, "why"}``;
+``{"closed": code}``; ``{"unwelcome": status}``, a station that was not let in. Payloads are those on the
+wire: this library's names for members do not all lead back.
 """
 
 import asyncio
