@@ -61,6 +61,7 @@ def text(most: int) -> Kind:
 
 
 TEXT = Kind("text", text(10_000).accepts)
+SCALAR = Kind("text, a number, true or false", lambda value: isinstance(value, str | int | float))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 LIST = Kind("a list", lambda value: isinstance(value, list))

@@ -4,9 +4,9 @@ Those whose behaviour the station does not have yet are listed too: they answer 
 """
 
 from ocpp_control import Member, Verb
-from ocpp_control.kinds import FLAG, LIST, MOMENT, OBJECT, TEXT, choice, number, text, whole
+from ocpp_control.kinds import FLAG, LIST, MOMENT, OBJECT, SCALAR, TEXT, choice, number, text, whole
 
-_EVSE = Member("evse", whole(1), required=True)
+_EVSE = Member("evse", whole(0), required=True)
 _CONNECTOR = Member("connector", whole(1))
 _BY = Member("by", choice("EV", "EVSE"), required=True)
 _MAX_SECONDS = 86_400
@@ -35,7 +35,7 @@ STATION_COMMANDS: tuple[Verb, ...] = (
         (
             _text("token", required=True),
             _text("type"),
-            Member("evse", whole(1)),
+            Member("evse", whole(0)),
             Member("group", TEXT, here=False),
             Member("certificate", TEXT, here=False),
             Member("hash_data", LIST, here=False),
@@ -108,7 +108,7 @@ STATION_COMMANDS: tuple[Verb, ...] = (
         (Member("utc", MOMENT.nullable()), Member("drift_ppm", number(-500_000, 500_000))),
     ),
     Verb("get_variable", _VARIABLE),
-    Verb("set_variable", (*_VARIABLE, _text("value", required=True))),
+    Verb("set_variable", (*_VARIABLE, Member("value", SCALAR, required=True))),
     Verb(
         "composite_schedule",
         (

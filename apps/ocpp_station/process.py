@@ -177,15 +177,19 @@ class StationProcess:
 
     async def let_the_clock_drift(self) -> None:
         """Nudge the station's clock, whoever set it, for as long as it is to drift."""
+        last = anyio.current_time()
         while True:
             await anyio.sleep(_TICK)
-            station = self._emulator.station
-            if station is None or not self._wall_clock.drift_ppm:
-                continue
             with self._emulator.moment() as now:
-                believed = station.state(now)["clock"]["utc_ms"]
-                if believed is not None:
-                    station.set_utc(self._wall_clock.drifted(believed, _TICK), now)
+                seconds, last = now - last, now
+                self._drift(seconds, now)
+
+    def _drift(self, seconds: float, now: float) -> None:
+        station = self._emulator.station
+        if station is not None and self._wall_clock.drift_ppm:
+            believed = station.state(now)["clock"]["utc_ms"]
+            if believed is not None:
+                station.set_utc(self._wall_clock.drifted(believed, seconds), now)
 
     # commands
 

@@ -1,5 +1,6 @@
 """What each verb of the control contract does to an emulator."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,7 +70,7 @@ class Verbs:
         self._emulator.plug_out(evse, connector, now)
 
     def _present_token(self, now: float, token: str, type: str = "ISO14443", evse: int | None = None) -> None:  # noqa: A002  # the contract's word
-        self._emulator.present_token(_value(IdToken, token, type), evse, now)
+        self._emulator.present_token(_value(IdToken, token, type), evse or None, now)
 
     def _suspend(self, now: float, evse: int, by: Side) -> None:
         self._emulator.suspend(evse, by, now)
@@ -130,8 +131,9 @@ class Verbs:
     def _get_variable(self, now: float, **name: str) -> Outcome:
         return Outcome({"value": variables.get(self._emulator.config, variables.find(name))})
 
-    def _set_variable(self, now: float, value: str, **name: str) -> Outcome:
-        self._emulator.config = variables.put(self._emulator.config, variables.find(name), value)
+    def _set_variable(self, now: float, value: str | float, **name: str) -> Outcome:
+        text = value if isinstance(value, str) else json.dumps(value)
+        self._emulator.config = variables.put(self._emulator.config, variables.find(name), text)
         return Outcome({"status": "RebootRequired"})
 
     def _state(self, now: float) -> Outcome:

@@ -119,7 +119,7 @@ def test_members_without_behaviour_say_so() -> None:
         (b'{"do": "set_meter", "evse": 1, "wh": -1}', "wh must be"),
         (b'{"do": "set_meter", "evse": true, "wh": 1}', "evse must be"),
         (b'{"do": "set_meter", "evse": 1.0, "wh": 1}', "evse must be"),
-        (b'{"do": "plug_in", "evse": 0}', "evse must be"),
+        (b'{"do": "plug_in", "evse": -1}', "evse must be"),
         (b'{"do": "suspend", "evse": 1, "by": "me"}', 'by must be "EV" or "EVSE"'),
         (b'{"do": "set_clock", "utc": "2030-01-01T00:00:00"}', "utc must be a time with zone"),
         (b'{"do": "set_clock", "utc": "tomorrow"}', "utc must be"),

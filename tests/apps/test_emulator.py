@@ -52,6 +52,12 @@ def test_periodic_readings_are_taken_at_the_moment_they_are_due(rig: Rig) -> Non
     assert readings == [10.0, 20.0, 30.0]
 
 
+def test_a_token_at_evse_0_is_presented_at_the_station(rig: Rig) -> None:
+    rig.do("plug_in", evse=2)
+    rig.do("present_token", token="CAFE", evse=0)
+    assert rig.emulator.hardware.evse(2).power > 0
+
+
 def test_unplugging_ends_the_session_at_the_reading_of_that_moment(rig: Rig) -> None:
     rig.do("set_power", evse=2, watts=3600)
     rig.do("plug_in", evse=2, connector=2)
@@ -101,6 +107,8 @@ def test_the_hardware_moves_without_power_the_station_learns_later(rig: Rig) -> 
 def test_what_cannot_be_is_refused_and_changes_nothing(rig: Rig) -> None:
     before = rig.do("state").answer
     assert "no EVSE 3" in rig.refused("plug_in", evse=3)
+    assert "no EVSE 0; this station has 1 to 2" in rig.refused("plug_in", evse=0)
+    assert "longer than OCPP carries" in rig.refused("present_token", token="A" * 300)
     assert "no connector 2" in rig.refused("plug_in", evse=1, connector=2)
     assert "no car" in rig.refused("plug_out", evse=1)
     assert "no car" in rig.refused("suspend", evse=1, by="EV")
@@ -181,11 +189,17 @@ def test_the_link_is_the_operators(rig: Rig) -> None:
         ({"component": "TxCtrlr", "variable": "TxStartPoint"}, "Authorized,EVConnected", "PowerPathClosed"),
         ({"key": "MeterValuesSampledData"}, "Energy.Active.Import.Register,Power.Active.Import", "SoC"),
         ({"key": "TransactionMessageAttempts"}, "3", "5"),
+        ({"key": "TransactionMessageAttempts"}, "3", 7),
+        ({"key": "HeartbeatInterval"}, "300", 12.5),
+        ({"key": "LocalAuthorizeOffline"}, "true", False),
     ],
 )
-def test_settings_are_read_and_written(rig: Rig, names: dict[str, str], old: str, new: str) -> None:
+def test_settings_are_read_and_written(
+    rig: Rig, names: dict[str, str], old: str, new: str | float | bool
+) -> None:
     assert rig.do("get_variable", **names).answer == {"value": old}
     assert rig.do("set_variable", **names, value=new).answer == {"status": "RebootRequired"}
+    new = str(new).lower() if isinstance(new, bool) else str(new)
     assert rig.do("get_variable", **names).answer == {"value": new}
     assert rig.station.config == CONFIG
     rig.power_cycle()

@@ -25,7 +25,7 @@ FAST = {
     "message_timeout": 5,
     "offline_tx_for_unknown_id": True,
 }
-PINGS = {"link": {"ping_interval": 0.2, "pong_timeout": 0.5}}
+PINGS = {"link": {"ping_interval": 0.3, "pong_timeout": 1.5}}
 
 
 class Rig:
