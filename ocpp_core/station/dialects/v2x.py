@@ -90,7 +90,9 @@ class Dialect2x:
         return request
 
     def plan(self, fact: TransactionFact, wire: WireRow) -> WireRow | None:
-        """Every fact takes the next seqNo."""
+        """Every fact takes the next seqNo, but for a reading of which this version has no words."""
+        if fact.is_sample and fact.charging_state is None and not self._meter_values(fact.samples, _boot):
+            return None
         return replace(wire, began=True, next_seq_no=wire.next_seq_no + 1)
 
     def fact(
@@ -197,6 +199,11 @@ class Dialect2x:
             location=known(m.LocationEnum, quantity.location),
             unit_of_measure=m.UnitOfMeasure(unit=quantity.unit) if quantity.unit else None,
         )
+
+
+def _boot(stamp: Stamp) -> int:
+    """Any time will do where it is only asked whether there is something to say."""
+    return stamp.boot
 
 
 def _info(info: Any) -> IdTokenInfo:
