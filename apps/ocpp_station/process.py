@@ -180,16 +180,16 @@ class StationProcess:
         last = anyio.current_time()
         while True:
             await anyio.sleep(_TICK)
-            with self._emulator.moment() as now:
-                seconds, last = now - last, now
-                self._drift(seconds, now)
+            seconds, last = anyio.current_time() - last, anyio.current_time()
+            station = self._emulator.station
+            if station is not None and self._wall_clock.drift_ppm:
+                with self._emulator.moment() as now:
+                    self._drift(station, seconds, now)
 
-    def _drift(self, seconds: float, now: float) -> None:
-        station = self._emulator.station
-        if station is not None and self._wall_clock.drift_ppm:
-            believed = station.state(now)["clock"]["utc_ms"]
-            if believed is not None:
-                station.set_utc(self._wall_clock.drifted(believed, seconds), now)
+    def _drift(self, station: Station, seconds: float, now: float) -> None:
+        believed = station.state(now)["clock"]["utc_ms"]
+        if believed is not None:
+            station.set_utc(self._wall_clock.drifted(believed, seconds), now)
 
     # commands
 
