@@ -1,0 +1,99 @@
+"""Certificate revocation lists (RFC 5280 section 5): complete ones of the certificate's own issuer."""
+
+import warnings
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
+
+from ..errors import CertificateError, Fault
+from .certificate import Certificate
+from .ocsp import MAX_AGE, MAX_SKEW, Revocation
+
+MAX_CRL_SIZE = 4 * 1024 * 1024
+"""Octets of one list."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """A list as read; whether to believe it is asked with :func:`revocation`."""
+
+    der: bytes
+    parsed: x509.CertificateRevocationList = field(compare=False, repr=False)
+    issuer_der: bytes = field(compare=False, repr=False)
+    this_update: datetime = field(compare=False)
+    next_update: datetime = field(compare=False)
+    partial: bool = field(compare=False)
+    """A delta, or for some certificates only, or critical in a way that is not understood."""
+
+    @property
+    def pem(self) -> str:
+        """The list in PEM."""
+        return self.parsed.public_bytes(Encoding.PEM).decode("ascii")
+
+
+def parse_crl(data: bytes) -> RevocationList:
+    """Read one list in PEM or DER. Raises CertificateError (MALFORMED, TOO_LARGE)."""
+    if len(data) > MAX_CRL_SIZE:
+        raise CertificateError(Fault.TOO_LARGE, f"{len(data)} octets")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old encodings; what matters is checked here
+            load = x509.load_der_x509_crl if data[:1] == b"\x30" else x509.load_pem_x509_crl
+            return _read(load(data))
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, OverflowError) as error:
+        raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
+
+
+def revocation(
+    crl: RevocationList, certificate: Certificate, issuer: Certificate, at: datetime
+) -> Revocation:
+    """GOOD or REVOKED, as a list of the certificate's issuer says at UTC ``at``.
+
+    Raises CertificateError: WRONG_SUBJECT (another issuer's list, or one that is not complete), NOT_CURRENT,
+    WRONG_USAGE (the issuer may not sign lists), BAD_SIGNATURE, MALFORMED.
+    """
+    if crl.partial or not crl.issuer_der == certificate.issuer_der == issuer.subject_der:
+        raise CertificateError(Fault.WRONG_SUBJECT)
+    if crl.this_update > at + MAX_SKEW or crl.next_update < at:
+        raise CertificateError(Fault.NOT_CURRENT, f"{crl.this_update} to {crl.next_update}")
+    if issuer.key_usage is not None and not issuer.key_usage.crl_sign:
+        raise CertificateError(Fault.WRONG_USAGE, issuer.subject)
+    if not _signed_by(crl, issuer):
+        raise CertificateError(Fault.BAD_SIGNATURE, "revocation list")
+    try:
+        revoked = crl.parsed.get_revoked_certificate_by_serial_number(certificate.serial)
+        removed = revoked is not None and _removed(revoked)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
+    return Revocation.GOOD if revoked is None or removed else Revocation.REVOKED
+
+
+def _read(crl: x509.CertificateRevocationList) -> RevocationList:
+    kinds = {extension.oid for extension in crl.extensions if extension.critical}
+    return RevocationList(
+        der=crl.public_bytes(Encoding.DER),
+        parsed=crl,
+        issuer_der=crl.issuer.public_bytes(),
+        this_update=crl.last_update_utc,
+        next_update=crl.next_update_utc or crl.last_update_utc + MAX_AGE,
+        partial=bool(kinds - {ExtensionOID.CRL_NUMBER, ExtensionOID.AUTHORITY_KEY_IDENTIFIER}),
+    )
+
+
+def _signed_by(crl: RevocationList, issuer: Certificate) -> bool:
+    try:
+        return crl.parsed.is_signature_valid(issuer.public_key)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+
+
+def _removed(entry: x509.RevokedCertificate) -> bool:
+    try:
+        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return False
+    return reason is x509.ReasonFlags.remove_from_crl

@@ -1,0 +1,80 @@
+"""Durable small files: written whole or not at all, and read with a limit."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import CertificateStoreError
+
+TEMPORARY = ".tmp"
+"""The suffix of a file being written; one that power loss left behind is ignored and overwritten."""
+MAX_FILES = 2000
+"""Files looked at in one directory."""
+MAX_FILE_SIZE = 4 * 1024 * 1024
+"""Octets read of one file."""
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file, durably and atomically. Raises CertificateStoreError: the old one is as it was."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CertificateStoreError(f"cannot write {path}: {error.strerror}") from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file durably; one that is not there is no error. Raises CertificateStoreError."""
+    try:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync_directory(path.parent)
+    except OSError as error:
+        raise CertificateStoreError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def read(path: Path) -> bytes | None:
+    """A file's octets; None if there is none or it is too large. Raises CertificateStoreError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_SIZE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise CertificateStoreError(f"cannot read {path}: {error.strerror}") from error
+    return data if len(data) <= MAX_FILE_SIZE else None
+
+
+def files(path: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    """The files of a directory with one of the suffixes, by name; the path itself if it is a file.
+
+    Raises CertificateStoreError: the directory cannot be read.
+    """
+    if path.is_file():
+        yield path
+        return
+    try:
+        names = sorted(entry.name for entry in os.scandir(path) if entry.is_file()) if path.is_dir() else []
+    except OSError as error:
+        raise CertificateStoreError(f"cannot read {path}: {error.strerror}") from error
+    for name in names[:MAX_FILES]:
+        if Path(name).suffix.lower() in suffixes:
+            yield path / name
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in a directory durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

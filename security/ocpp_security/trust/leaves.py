@@ -1,0 +1,166 @@
+"""The station's own certificates: which CSR to make, whether to take what came back, what to drop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from ..errors import CertificateError, Fault
+from ..pki.certificate import Certificate, parse_bundle, public_octets
+from ..pki.crl import RevocationList
+from ..pki.ocsp import Revocation
+from ..pki.path import check_strength
+from ..pki.properties import StationSubject, check_station_certificate
+from ..pki.revocation import crl_status
+from .decisions import Change, Decision, PutLeaf, RemoveLeaf, Status
+from .inventory import Inventory, Leaf, LeafUse, order_chain
+
+MAX_CHAIN = 10
+"""Certificates in a chain that the CSMS sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeafPolicy:
+    """How certificates of the station are asked for and judged."""
+
+    max_chain_size: int = 10_000
+    """MaxCertificateChainSize, CertificateSignedMaxChainSize: characters (A02.FR.16)."""
+    accept_future: bool = False
+    """Take a certificate that is not valid yet and switch to it when it is (1.6 A02.FR.08); in 2.x it is
+    refused (errata 2.9 on A02.FR.06)."""
+    check_subject: bool = True
+    """Whether CN and O must be those of the CSR, or just be there."""
+    max_leaves: int = 10
+    """Chains of one use; beyond it, expired ones are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """A key pair for which a certificate was asked."""
+
+    name: str
+    use: LeafUse
+    request_id: int
+    public: bytes
+    """SubjectPublicKeyInfo."""
+
+
+def subject_name(subject: StationSubject) -> x509.Name:
+    """The subject of a CSR: CN and O (A00.FR.509, A00.FR.511; 1.6 A02.FR.13), and what ISO 15118 adds.
+
+    Raises CertificateError (NO_ORGANIZATION, NO_COMMON_NAME, MALFORMED).
+    """
+    if not subject.organization:
+        raise CertificateError(Fault.NO_ORGANIZATION, "OrganizationName (CpoName) is not set")
+    if not subject.serial_number:
+        raise CertificateError(Fault.NO_COMMON_NAME, "the station's serial number is not set")
+    try:
+        attributes = [
+            x509.NameAttribute(NameOID.COMMON_NAME, subject.serial_number),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, subject.organization),
+        ]
+        if subject.country is not None:
+            attributes.append(x509.NameAttribute(NameOID.COUNTRY_NAME, subject.country))
+        if subject.domain_component is not None:
+            attributes.append(x509.NameAttribute(NameOID.DOMAIN_COMPONENT, subject.domain_component))
+        return x509.Name(attributes)
+    except ValueError as error:
+        raise CertificateError(Fault.MALFORMED, str(error)) from error
+
+
+def decide_signed(
+    inventory: Inventory,
+    policy: LeafPolicy,
+    pending: Mapping[bytes, PendingKey],
+    subject: Mapping[LeafUse, StationSubject],
+    pem: str,
+    at: datetime,
+    *,
+    use: LeafUse | None = None,
+    request_id: int | None = None,
+    crls: Sequence[RevocationList] = (),
+) -> tuple[Decision, PendingKey | None]:
+    """CertificateSigned (A02.FR.06, A02.FR.16, A02.FR.26): what to answer, and whose key it is for.
+
+    ``pending`` holds the keys asked for by public key. With ``use`` or ``request_id`` (2.1) the certificate
+    must be for that; without, the key decides.
+    """
+    if len(pem) > policy.max_chain_size:
+        return Decision(Status.REJECTED, Fault.TOO_LARGE, f"{len(pem)} characters"), None
+    if request_id is not None and request_id not in {key.request_id for key in pending.values()}:
+        return Decision(Status.REJECTED, Fault.UNKNOWN_REQUEST, str(request_id)), None
+    key = None
+    try:
+        certificates = parse_bundle(pem, MAX_CHAIN)
+        key = _key_of(certificates, pending, use, request_id)
+        leaf = _judge(inventory, policy, key, subject.get(key.use), certificates, at, crls)
+    except CertificateError as error:
+        return Decision(Status.REJECTED, error.fault, str(error)), key
+    return Decision(Status.ACCEPTED, changes=(PutLeaf(leaf),)), key
+
+
+def _key_of(
+    certificates: tuple[Certificate, ...],
+    pending: Mapping[bytes, PendingKey],
+    use: LeafUse | None,
+    request_id: int | None,
+) -> PendingKey:
+    """The pending key of the first certificate, which is the leaf (CertificateSignedRequest)."""
+    key = pending.get(public_octets(certificates[0].public_key))
+    if key is None or (use is not None and key.use is not use):
+        raise CertificateError(Fault.NO_MATCHING_KEY, certificates[0].subject)
+    if request_id is not None and key.request_id != request_id:
+        raise CertificateError(Fault.NO_MATCHING_KEY, f"request {request_id}")
+    return key
+
+
+def _judge(
+    inventory: Inventory,
+    policy: LeafPolicy,
+    key: PendingKey,
+    subject: StationSubject | None,
+    certificates: tuple[Certificate, ...],
+    at: datetime,
+    crls: Sequence[RevocationList],
+) -> Leaf:
+    certificate = certificates[0]
+    leaf = Leaf(key.use, order_chain(certificate, certificates[1:]))
+    when = max(at, certificate.not_before) if policy.accept_future else at
+    check_strength(certificate)
+    path = inventory.path(leaf, when)
+    check_station_certificate(certificate, subject if policy.check_subject else None)
+    if crl_status(path, crls, at) is Revocation.REVOKED:
+        raise CertificateError(Fault.REVOKED, certificate.subject)
+    return leaf
+
+
+def decide_leaf_proven(inventory: Inventory, used: Certificate) -> tuple[tuple[Change, ...], bool]:
+    """The station is connected with ``used``: its other certificates for the CSMS go (A02.FR.10).
+
+    Second in the result: whether one of them is newer, so that the renewal came to nothing
+    (DiscardedRenewedClientCertificate, A02.FR.29).
+    """
+    leaves = inventory.of_use(LeafUse.CHARGING_STATION)
+    if used not in {leaf.certificate for leaf in leaves}:
+        return (), False
+    others = [leaf for leaf in leaves if leaf.certificate != used]
+    newer = any(leaf.certificate.not_before > used.not_before for leaf in others)
+    return tuple(RemoveLeaf(leaf) for leaf in others), newer
+
+
+def decide_collect(inventory: Inventory, policy: LeafPolicy, at: datetime) -> tuple[Change, ...]:
+    """Expired chains of a use that has more than ``max_leaves``: the oldest, as many as are too many."""
+    changes: list[Change] = []
+    for use in LeafUse:
+        leaves = inventory.of_use(use)
+        expired = [leaf for leaf in reversed(leaves) if leaf.certificate.not_after < at]
+        changes += [RemoveLeaf(leaf) for leaf in expired[: max(0, len(leaves) - policy.max_leaves)]]
+    return tuple(changes)
+
+
+def expires_in(inventory: Inventory, use: LeafUse, at: datetime) -> timedelta | None:
+    """How long the use is served: until the first of its current leaves expires; None if there is none."""
+    leaves = inventory.current(use, at)
+    return min((leaf.certificate.not_after - at for leaf in leaves), default=None)
