@@ -333,6 +333,8 @@ class Bench:
             self._meter(argument.evse)
             self.station.power_switched(argument.evse, argument.on, self.now)
         elif verb == "close":
+            if self.state()["connection"]["state"] != "closing":
+                return  # it has closed already
             self.station.link_closed(argument.code, argument.reason, self.now)
         elif not self.dials:
             self.station.link_failed(LinkFailure.UNREACHABLE, "no route", self.now)
