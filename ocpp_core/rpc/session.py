@@ -189,6 +189,19 @@ class RpcSession:
         self._outgoing.withdraw(call)
         self._actions.append(_failed(call, FailureReason.CANCELLED, "cancelled by the caller"))
 
+    def recall(self, now: float) -> None:
+        """Take back the call in flight, whose frame was not sent after all: as if it had not been made.
+
+        It ends in nothing, and the next call goes. For an owner that makes something durable before it sends.
+
+        Raises:
+            LocalProtocolError: no call is in flight.
+        """
+        if self._outgoing.in_flight is None:
+            raise LocalProtocolError("no call is in flight")
+        self._outgoing.in_flight = None
+        self._launch(now)
+
     def link_lost(self, now: float) -> None:
         """The link is gone: every call of ours fails DISCONNECTED; frames not yet handed out are dropped.
 

@@ -87,11 +87,14 @@ class Output:
         return any(queued.action == action for queued in self._withheld)
 
     def take_back_frame(self) -> bool:
-        """Forget a frame that waits for the store; False if none does."""
-        kept = _without_frames(self._withheld)
-        taken = len(kept) < len(self._withheld)
-        self._withheld = kept
-        return taken
+        """Forget the frame that waits for the store; False if none does."""
+        waiting = self._withheld + self._queue
+        frame = next(
+            (queued for queued in waiting if queued.durable and isinstance(queued.action, SendFrame)), None
+        )
+        self._withheld = [queued for queued in self._withheld if queued is not frame]
+        self._queue = [queued for queued in self._queue if queued is not frame]
+        return frame is not None
 
     def drop_frames(self) -> None:
         """Forget frames not yet handed out, or whose commit is under way: their link is gone."""

@@ -141,6 +141,9 @@ class Station:
         whatever presumes those rows is withheld.
         """
         self._context.out.failed()
+        if self._rpc is not None and self._context.out.take_back_frame():
+            self._rpc.recall(now)  # no attempt, and no time-out: it waits for the store, not for the CSMS
+            self._in_flight = None
         self._context.notice(NoticeKind.STORE_FAILED, reason)
         self._context.timers.set((Deadline.STORE_RETRY, 0), now + self.config.store_retry_interval)
 

@@ -298,6 +298,24 @@ def test_cancel_of_a_queued_call():
     assert station.idle
 
 
+def test_a_call_that_was_not_sent_after_all_leaves_no_trace():
+    station = session(role=STATION)
+    station.call(heartbeat(V16), 0.0, call_id="first")
+    station.call(heartbeat(V16), 0.0, call_id="second")
+    station.actions()
+    station.recall(1.0)
+    (sent,) = station.actions()
+    assert loads(sent.text)[1] == "second"
+    station.receive_frame(RESULT.format("second"), 2.0)
+    assert station.idle
+    station.call(heartbeat(V16), 3.0, call_id="first")
+    assert station.next_timer() == 33.0
+    station.receive_frame(RESULT.format("first"), 4.0)
+    assert station.idle
+    with pytest.raises(LocalProtocolError):
+        station.recall(5.0)
+
+
 @pytest.mark.requirement("J201-4.1.1")
 @pytest.mark.parametrize("end", ["answer", "time-out", "link"])
 def test_a_cancelled_call_in_flight_holds_the_slot(end):

@@ -211,8 +211,6 @@ class Delivery:
         """A fact was not acknowledged."""
         if failure is Failure.DISCONNECTED:
             return
-        if failure is Failure.TIMEOUT and self._context.out.take_back_frame():
-            return  # it never left: withheld while the store fails
         number = int(key)
         row = self._facts[number]
         row = replace(row, attempts=row.attempts + 1)
