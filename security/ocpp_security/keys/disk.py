@@ -1,0 +1,84 @@
+"""Key files: mode 0600, written whole or not at all, never overwritten."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from .errors import KeyExistsError, KeyNotFoundError, KeyStorageError
+
+MAX_KEY_SIZE = 64 << 10
+"""Octets of a key file."""
+SUFFIX = ".key"
+_NEW = ".new"
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory, for its owner only, and clear away what an interrupted write left in it."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for remains in directory.glob(f".*{SUFFIX}{_NEW}"):
+            remains.unlink(missing_ok=True)
+    except OSError as error:
+        raise KeyStorageError(f"cannot use {directory}: {error.strerror}") from error
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Make a file durably, complete or not at all. Raises KeyExistsError, KeyStorageError."""
+    new = path.with_name(f".{path.name}{_NEW}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            new.unlink()
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(new, path)  # unlike a rename it fails if the name is taken
+        finally:
+            new.unlink()
+        _sync_directory(path.parent)
+    except FileExistsError:
+        raise KeyExistsError(f"there is a key {path.stem!r}") from None
+    except OSError as error:
+        raise KeyStorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read(path: Path) -> bytes:
+    """A key file's octets, ``MAX_KEY_SIZE`` and one at most. Raises KeyNotFoundError, KeyStorageError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_KEY_SIZE + 1)
+    except FileNotFoundError:
+        raise KeyNotFoundError(f"there is no key {path.stem!r}") from None
+    except OSError as error:
+        raise KeyStorageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def remove(path: Path) -> None:
+    """Remove a key file durably. Raises KeyNotFoundError, KeyStorageError."""
+    try:
+        path.unlink()
+        _sync_directory(path.parent)
+    except FileNotFoundError:
+        raise KeyNotFoundError(f"there is no key {path.stem!r}") from None
+    except OSError as error:
+        raise KeyStorageError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def names(directory: Path) -> list[str]:
+    """The names of the key files. Raises KeyStorageError."""
+    try:
+        with os.scandir(directory) as entries:
+            found = [Path(entry.name) for entry in entries if entry.is_file()]
+    except OSError as error:
+        raise KeyStorageError(f"cannot read {directory}: {error.strerror}") from error
+    return [path.stem for path in found if path.suffix == SUFFIX and not path.name.startswith(".")]
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,193 @@
+"""Keys in files: PEM, encrypted or not, and what is imported from PEM, DER or PKCS#12."""
+
+import ssl
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from . import disk
+from .errors import ChainError, KeyFormatError, KeyPasswordError, KeyUnsuitableError
+from .secret import Secret, SecretSource, no_secret
+from .store import (
+    KeyAlgorithm,
+    KeyStore,
+    PrivateKey,
+    SigningKey,
+    check_name,
+    digest_for,
+    usable_public_key,
+)
+
+TSS2_HEADER: Final = b"-----BEGIN TSS2 PRIVATE KEY-----"
+"""What a key file begins with whose key only a TPM can use."""
+MAX_PKCS12_SIZE: Final = 256 << 10
+
+
+class SoftwareKey(PrivateKey):
+    """A private key that is in this process's memory while it is loaded."""
+
+    def __init__(self, name: str, path: Path, key: SigningKey, password: Secret | None) -> None:
+        super().__init__(name, key.public_key())
+        self._path = path
+        self._key = key
+        self._password = password
+
+    def _sign_csr(self, builder: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
+        return builder.sign(self._key, digest_for(self.public_key))
+
+    def _install(self, context: ssl.SSLContext, chain: Path) -> None:
+        password = (
+            self._password.reveal() if self._password else b""
+        )  # without one OpenSSL would ask the terminal
+        try:
+            context.load_cert_chain(chain, self._path, lambda: password)
+        except OSError as error:  # ssl.SSLError is one
+            raise ChainError(f"cannot use {chain} with {self._path}: {error.strerror}") from error
+
+
+class FileKeyStore(KeyStore):
+    """Keys in a directory, one ``NAME.key`` each, readable by their owner only.
+
+    Arguments:
+        directory: made if it is not there.
+        password: asked for the password of each key; a new key is encrypted if it has one (PKCS#8, PBES2).
+
+    Raises:
+        KeyStorageError: the directory cannot be used.
+    """
+
+    def __init__(self, directory: Path, password: SecretSource = no_secret) -> None:
+        disk.prepare(directory)
+        self._directory = directory
+        self._password = password
+
+    @property
+    def directory(self) -> Path:
+        """Where the keys are."""
+        return self._directory
+
+    def create(self, name: str, algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256) -> PrivateKey:
+        """See :meth:`KeyStore.create`."""
+        return self._keep(name, _generate(algorithm))
+
+    def load(self, name: str) -> PrivateKey:
+        """See :meth:`KeyStore.load`. KeyUnsuitableError: the key needs a TPM."""
+        path = self._path(name)
+        data = disk.read(path)
+        if TSS2_HEADER in data:
+            raise KeyUnsuitableError(f"the key {name!r} is in a TPM: open the directory with a TpmKeyStore")
+        return self._load_software(name, path, data)
+
+    def names(self) -> tuple[str, ...]:
+        """See :meth:`KeyStore.names`."""
+        return tuple(sorted(disk.names(self._directory)))
+
+    def delete(self, name: str) -> None:
+        """See :meth:`KeyStore.delete`. On flash memory the octets may live on until they are reused."""
+        disk.remove(self._path(name))
+
+    def import_key(self, name: str, data: bytes, password: Secret | None = None) -> PrivateKey:
+        """Take in a private key in PEM or DER, ``password`` being that of ``data``.
+
+        Raises:
+            KeyFormatError, KeyPasswordError, KeyExistsError, KeyNameError, KeyStorageError.
+        """
+        return self._keep(name, parse_key(data, password, "the data to import"))
+
+    def import_pkcs12(self, name: str, data: bytes, password: Secret | None = None) -> tuple[PrivateKey, str]:
+        """Take in the private key of a PKCS#12 container (RFC 7292); its certificates come back as PEM.
+
+        They are in the order in which TLS wants them: the key's own first. Raises what :meth:`import_key`
+        raises.
+        """
+        key, chain = _open_pkcs12(data, password)
+        return self._keep(name, key), chain
+
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{check_name(name)}{disk.SUFFIX}"
+
+    def _keep(self, name: str, key: SigningKey) -> PrivateKey:
+        path = self._path(name)
+        password = self._password(name)
+        disk.write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _encryption(password)))
+        return SoftwareKey(name, path, key, password)
+
+    def _load_software(self, name: str, path: Path, data: bytes) -> PrivateKey:
+        password = self._password(name)
+        return SoftwareKey(name, path, parse_key(data, password, str(path)), password)
+
+
+def parse_key(data: bytes, password: Secret | None, origin: str) -> SigningKey:
+    """A private key in PEM or DER. A password for a key that has none is not used.
+
+    Raises:
+        KeyPasswordError: missing or wrong. KeyFormatError: no key, or not one to use; ``origin`` names it.
+    """
+    if len(data) > disk.MAX_KEY_SIZE:
+        raise KeyFormatError(f"{origin} is too large for a key")
+    load = load_der_private_key if data[:1] == b"\x30" else load_pem_private_key
+    octets = password.reveal() if password else None
+    try:
+        try:
+            key = load(data, octets)
+        except TypeError:  # a password and no encryption, or the reverse
+            key = load(data, None)
+    except TypeError:
+        raise KeyPasswordError(f"{origin} is encrypted and there is no password for it") from None
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if octets is not None and "password" in str(error).lower():
+            raise KeyPasswordError(f"the password of {origin} is wrong") from None
+        raise KeyFormatError(f"{origin} is not a private key in PEM or DER") from None
+    return _usable(key)
+
+
+def _usable(key: object) -> SigningKey:
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise KeyFormatError("neither an RSA nor an EC key")
+    usable_public_key(key.public_key())
+    return key
+
+
+def _generate(algorithm: KeyAlgorithm) -> SigningKey:
+    match algorithm:
+        case KeyAlgorithm.EC_P256:
+            return ec.generate_private_key(ec.SECP256R1())
+        case KeyAlgorithm.EC_P384:
+            return ec.generate_private_key(ec.SECP384R1())
+        case KeyAlgorithm.RSA_2048:
+            return rsa.generate_private_key(65537, 2048)
+        case KeyAlgorithm.RSA_3072:
+            return rsa.generate_private_key(65537, 3072)
+
+
+def _encryption(password: Secret | None) -> KeySerializationEncryption:
+    return NoEncryption() if password is None else BestAvailableEncryption(password.reveal())
+
+
+def _open_pkcs12(data: bytes, password: Secret | None) -> tuple[SigningKey, str]:
+    if len(data) > MAX_PKCS12_SIZE:
+        raise KeyFormatError("the PKCS#12 container is too large")
+    try:
+        container = pkcs12.load_pkcs12(data, password.reveal() if password else None)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if "password" in str(error).lower():
+            raise KeyPasswordError("the password of the PKCS#12 container is missing or wrong") from None
+        raise KeyFormatError("not a PKCS#12 container") from None
+    if container.key is None:
+        raise KeyFormatError("the PKCS#12 container holds no private key")
+    certificates = [container.cert, *container.additional_certs]
+    chain = b"".join(c.certificate.public_bytes(Encoding.PEM) for c in certificates if c is not None)
+    return _usable(container.key), chain.decode("ascii")
