@@ -9,7 +9,7 @@ from .time import Stamp
 ENERGY_REGISTER = "Energy.Active.Import.Register"
 """The measurand that bills are made of, in Wh."""
 
-_LONGEST_UNIT = 20
+LONGEST_UNIT = 20
 
 
 class ReadingContext(StrEnum):
@@ -43,8 +43,8 @@ class Quantity:
     def __post_init__(self) -> None:
         if not isfinite(self.value):
             raise ValueError(f"{self.measurand}: {self.value} is no reading")
-        if len(self.unit) > _LONGEST_UNIT:
-            raise ValueError(f"{self.measurand}: a unit has at most {_LONGEST_UNIT} characters")
+        if len(self.unit) > LONGEST_UNIT:
+            raise ValueError(f"{self.measurand}: a unit has at most {LONGEST_UNIT} characters")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ ANY_TYPE = ""
 """The type of a token that came from a 1.6 CSMS, which tells none."""
 
 _LONGEST = {OcppVersion.V16: 20, OcppVersion.V201: 36, OcppVersion.V21: 255}
-_LONGEST_TYPE = 20
+LONGEST_TYPE = 20
+"""Characters of a token type (identifierString of 2.1)."""
 
 
 class AuthorizationStatus(StrEnum):
@@ -40,7 +41,7 @@ class IdToken:
     type: str = "ISO14443"
 
     def __post_init__(self) -> None:
-        if len(self.value) > _LONGEST[OcppVersion.V21] or len(self.type) > _LONGEST_TYPE:
+        if len(self.value) > _LONGEST[OcppVersion.V21] or len(self.type) > LONGEST_TYPE:
             raise ValueError(
                 f"a token of {len(self.value)} characters or its type is longer than OCPP carries"
             )

@@ -7,6 +7,7 @@ from ..domain.layout import Layout
 from ..domain.metering import ENERGY_REGISTER
 from ..domain.status import BootReason, StationInfo
 from ..errors import ConfigurationError
+from ..messages import STRICT, Tolerance
 from ..versions import OcppVersion
 
 
@@ -97,6 +98,9 @@ class StationConfig:
     boot_retry_interval: float = 30.0
     """Where the CSMS gives no interval (B02.FR.07)."""
     message_timeout: float = 30.0
+    tolerance: Tolerance = STRICT
+    """Which faults in the CSMS's messages are repaired, each with a notice; what it does not know of a
+    status counts as not accepted."""
     attempts: int = 3
     """MessageAttempts[TransactionEvent] / TransactionMessageAttempts."""
     attempt_interval: float = 60.0

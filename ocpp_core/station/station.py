@@ -163,7 +163,9 @@ class Station:
         if version is None:
             return
         self._dialect = dialect_for(version)
-        config = RpcConfig(message_timeout=self.config.message_timeout, queue_limit=0)
+        config = RpcConfig(
+            message_timeout=self.config.message_timeout, queue_limit=0, tolerance=self.config.tolerance
+        )
         self._rpc = RpcSession(version, Role.STATION, self._context.entropy, config)
         lost_at = self._connectivity.lost_at
         if lost_at is not None and now - lost_at > self.config.offline_threshold:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import JsonValue, ValidationError
 
 from ...domain.layout import ConnectorRef, Layout
-from ...domain.metering import ENERGY_REGISTER, Quantity, ReadingContext
+from ...domain.metering import ENERGY_REGISTER, LONGEST_UNIT, Quantity, ReadingContext
 from ...domain.status import BootReason, ConnectorStatus, StationInfo
 from ...domain.time import from_utc_ms, to_utc_ms
 from ...domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
@@ -365,7 +365,7 @@ def _parts(sample: v16.SampledValue) -> tuple[Quantity | None, str | None]:
     quantity = Quantity(
         number,
         measurand,
-        "Celsius" if unit == "Celcius" else unit,
+        "Celsius" if unit == "Celcius" else unit[:LONGEST_UNIT],  # a tolerated one may be of any length
         sample.phase and str(sample.phase),
         sample.location and str(sample.location),
     )

@@ -13,7 +13,7 @@ from ...domain.layout import ConnectorRef
 from ...domain.metering import ENERGY_REGISTER, Quantity
 from ...domain.status import BootReason, ConnectorStatus, StationInfo
 from ...domain.time import from_utc_ms
-from ...domain.tokens import IdToken, IdTokenInfo
+from ...domain.tokens import LONGEST_TYPE, IdToken, IdTokenInfo
 from ...domain.transactions import ChargingState, Phase, StopReason, TriggerReason
 from ...errors import LocalProtocolError
 from ...messages import Request, Response
@@ -300,7 +300,8 @@ def _empty(messages: Any, name: str) -> Response:
 
 
 def _token(token: WireToken) -> IdToken:
-    return IdToken(token.id_token, str(token.type))
+    # A tolerated type may be of any length.
+    return IdToken(token.id_token, str(token.type)[:LONGEST_TYPE])
 
 
 def _exponent(sample: SampledValue) -> int:

@@ -47,7 +47,7 @@ def _tag(token: IdToken | None) -> str:
 
 def _info(info: v16.IdTagInfo) -> IdTokenInfo:
     return IdTokenInfo(
-        AuthorizationStatus(info.status.value),
+        known(AuthorizationStatus, info.status) or AuthorizationStatus.UNKNOWN,
         None if info.parent_id_tag is None else IdToken(info.parent_id_tag, "Central"),
         None if info.expiry_date is None else to_utc_ms(info.expiry_date),
     )
@@ -113,9 +113,8 @@ class Dialect16:
     def boot_answer(self, response: Response) -> BootAnswer:
         """What the CSMS said to it."""
         assert isinstance(response, v16.BootNotificationResponse)
-        return BootAnswer(
-            RegistrationStatus(response.status.value), response.interval, to_utc_ms(response.current_time)
-        )
+        status = known(RegistrationStatus, response.status) or RegistrationStatus.PENDING
+        return BootAnswer(status, response.interval, to_utc_ms(response.current_time))
 
     def heartbeat(self) -> Request:
         """Heartbeat."""

@@ -8,7 +8,7 @@ from ...domain.layout import ConnectorRef, Layout
 from ...domain.metering import Quantity, Sample
 from ...domain.status import BootReason, RegistrationStatus, StationInfo
 from ...domain.time import Stamp, from_utc_ms, to_utc_ms
-from ...domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
+from ...domain.tokens import LONGEST_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
 from ...domain.transactions import TransactionFact
 from ...messages import Request, Response, v21, v201
 from ...versions import OcppVersion
@@ -47,9 +47,8 @@ class Dialect2x:
     def boot_answer(self, response: Response) -> BootAnswer:
         """What the CSMS said to it."""
         answer: Any = response
-        return BootAnswer(
-            RegistrationStatus(answer.status.value), answer.interval, to_utc_ms(answer.current_time)
-        )
+        status = known(RegistrationStatus, answer.status) or RegistrationStatus.PENDING
+        return BootAnswer(status, answer.interval, to_utc_ms(answer.current_time))
 
     def heartbeat(self) -> Request:
         """Heartbeat."""
@@ -149,8 +148,7 @@ class Dialect2x:
         """A call of the CSMS as a command."""
         call: Any = request
         if request.ACTION == "RequestStartTransaction":
-            token = IdToken(call.id_token.id_token, str(call.id_token.type))
-            return RemoteStart(token, call.evse_id, call.remote_start_id)
+            return RemoteStart(_domain_token(call.id_token), call.evse_id, call.remote_start_id)
         if request.ACTION == "RequestStopTransaction":
             return RemoteStop(call.transaction_id)
         if request.ACTION == "TriggerMessage":
@@ -206,12 +204,17 @@ def _boot(stamp: Stamp) -> int:
     return stamp.boot
 
 
+def _domain_token(token: Any) -> IdToken:
+    # A tolerated type may be of any length.
+    return IdToken(token.id_token, str(token.type)[:LONGEST_TYPE])
+
+
 def _info(info: Any) -> IdTokenInfo:
     group = info.group_id_token
     expires = info.cache_expiry_date_time
     return IdTokenInfo(
-        AuthorizationStatus(str(info.status)),
-        None if group is None else IdToken(group.id_token, str(group.type)),
+        known(AuthorizationStatus, info.status) or AuthorizationStatus.UNKNOWN,
+        None if group is None else _domain_token(group),
         None if expires is None else to_utc_ms(expires),
         tuple(info.evse_id or ()),
     )
