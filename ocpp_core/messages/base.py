@@ -70,6 +70,7 @@ class Payload(BaseModel):
         defer_build=True,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,  # an id token or a password must not reach a log by way of a traceback
         strict=True,
     )
 

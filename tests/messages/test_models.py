@@ -268,3 +268,10 @@ def test_every_message_says_its_action_block_and_direction(version: OcppVersion)
                 or "CSMS to station" in model.__doc__
                 or ("Either side" in model.__doc__)
             )
+
+
+def test_an_error_names_the_field_and_not_what_was_in_it() -> None:
+    with pytest.raises(ValidationError) as caught:
+        v16.AuthorizeRequest(id_tag="SECRET" * 4)
+    assert "id_tag" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
