@@ -5,13 +5,14 @@ durable together or not at all, before any later action is carried out.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from .values import value
 
 Snapshot = Mapping[str, Mapping[str, str]]
 """Table name -> key -> row; a row is JSON text, opaque to the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Put:
     """Write ``row`` (JSON text) under ``key``, replacing what was there."""
 
@@ -20,7 +21,7 @@ class Put:
     row: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delete:
     """Remove the row under ``key``; removing what is not there is no error."""
 
@@ -28,7 +29,7 @@ class Delete:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Commit:
     """Changes to be made durable together or not at all, before any later action.
 
@@ -103,7 +104,9 @@ class MemoryStore:
     __slots__ = ("_rows",)
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
-        self._rows: dict[str, dict[str, str]] = {table: dict(rows) for table, rows in (snapshot or {}).items()}
+        self._rows: dict[str, dict[str, str]] = {
+            table: dict(rows) for table, rows in (snapshot or {}).items()
+        }
 
     def commit(self, commit: Commit) -> None:
         """Make the changes durable (here: visible to :meth:`load`)."""

@@ -11,6 +11,7 @@ from ..domain.status import StationInfo
 from ..domain.tokens import IdToken, IdTokenInfo
 from ..domain.transactions import Phase
 from ..messages import Request, Response
+from ..values import value
 from ..versions import OcppVersion
 from .commands import Command
 from .config import Registration
@@ -18,7 +19,7 @@ from .events import MeterValuesReported, SecurityEventReported, StatusReported, 
 from .readings import Readings
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Boot:
     """BootNotification."""
 
@@ -26,19 +27,19 @@ class Boot:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heartbeat:
     """Heartbeat."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Authorize:
     """Authorize."""
 
     token: IdToken
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DataTransfer:
     """A vendor's own message."""
 
@@ -47,7 +48,7 @@ class DataTransfer:
     data: JsonValue
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatusReports:
     """The statuses that a StatusNotification, or a NotifyEvent in its place (2.x), tells."""
 
@@ -104,7 +105,7 @@ Incoming: TypeAlias = (
 """What a station can say that a block handles; what is merely acknowledged is an event already."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """A station's answer to a command."""
 

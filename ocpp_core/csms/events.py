@@ -4,7 +4,7 @@ Timestamps are the station's, in UTC. Where a version does not carry a member it
 a word that the domain does not know (2.1 adds some, tolerance lets others in), the text stands as it came.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -15,10 +15,11 @@ from ..domain.layout import ConnectorRef
 from ..domain.status import ConnectorStatus, RegistrationStatus, StationInfo
 from ..domain.tokens import IdToken
 from ..messages import Request
+from ..values import keyword_value, value
 from .readings import Readings
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StationBooted:
     """A BootNotification was answered with ``registration``.
 
@@ -30,12 +31,12 @@ class StationBooted:
     registration: RegistrationStatus
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeartbeatReceived:
     """The station is alive. Every message shows that (G02.FR.04); this one shows nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatusError:
     """An error or warning that goes with a status (1.6): the error code, free text, the vendor's own code."""
 
@@ -45,7 +46,7 @@ class StatusError:
     vendor_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatusReported:
     """The status of a connector, an EVSE (connector 0) or the station (EVSE 0), in 2.x terms.
 
@@ -59,7 +60,7 @@ class StatusReported:
     error: StatusError | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class TransactionEvent:
     """What a station tells of a transaction.
 
@@ -93,17 +94,17 @@ class TransactionEvent:
     reservation_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class TransactionStarted(TransactionEvent):
     """A transaction started. It may come after an Updated or the Ended, if delivered out of order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class TransactionUpdated(TransactionEvent):
     """Something changed in a transaction, or was measured. It may come late, after the Ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class TransactionEnded(TransactionEvent):
     """A transaction ended; once per transaction, also where its start was lost.
 
@@ -114,7 +115,7 @@ class TransactionEnded(TransactionEvent):
     stop_reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterValuesReported:
     """Readings of an EVSE, or of the station's main meter (EVSE 0), that belong to no transaction."""
 
@@ -122,7 +123,7 @@ class MeterValuesReported:
     readings: Readings
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SecurityEventReported:
     """A security event happened at the station (A04)."""
 
@@ -140,7 +141,7 @@ class TransferStatus(StrEnum):
     UNKNOWN_VENDOR_ID = "UnknownVendorId"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DataTransferred:
     """A vendor's own message was answered with ``status``."""
 
@@ -150,7 +151,7 @@ class DataTransferred:
     status: TransferStatus
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RequestReceived:
     """A request that the application answers itself, by ``Csms.respond()`` or ``Csms.respond_error()``."""
 

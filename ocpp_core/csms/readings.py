@@ -1,15 +1,15 @@
 """Meter readings as a CSMS sees them: taken from the message that brought them when someone looks."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any, overload
 
 from ..domain.metering import Quantity
+from ..values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """What a station read at one moment (UTC).
 

@@ -1,11 +1,11 @@
 """What an :class:`~ocpp_core.rpc.session.RpcSession` hands to its owner, in the order to carry it out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from ocpp_core.messages import Request, Response
+from ocpp_core.values import value
 
 
 class FailureReason(StrEnum):
@@ -48,14 +48,14 @@ class NoticeKind(StrEnum):
     """A payload was accepted only under the peer's tolerance profile; one notice per repair."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendFrame:
     """Send ``text`` as one text message."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallReceived:
     """A valid CALL, owed exactly one ``respond()`` or ``respond_error()``.
 
@@ -69,7 +69,7 @@ class CallReceived:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendReceived:
     """A valid SEND (OCPP 2.1); it is never answered."""
 
@@ -78,7 +78,7 @@ class SendReceived:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallSucceeded:
     """Our call was answered; ``request`` is the object that was handed to ``call()``."""
 
@@ -88,7 +88,7 @@ class CallSucceeded:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallFailed:
     """Our call ended without a response; ``request`` is the object that was handed to ``call()``.
 
@@ -105,7 +105,7 @@ class CallFailed:
     details: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResponseRefused:
     """The peer could not process a response of ours (CALLRESULTERROR, OCPP 2.1)."""
 
@@ -115,7 +115,7 @@ class ResponseRefused:
     details: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RpcNotice:
     """Something an operator may want to know; ``detail`` is at most 255 characters."""
 

@@ -4,27 +4,28 @@ All of them come out of ``actions()`` in the order in which they must be carried
 is always :class:`Closed`, or :class:`HandshakeFailed` for a client whose link never opened.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from ..values import value
 from .credentials import Credentials
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendBytes:
     """Write ``data`` to the transport, in order."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CloseTransport:
     """Close the TCP connection; with ``abort`` without waiting for bytes that are still unsent."""
 
     abort: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HandshakeReceived:
     """Server only: a station asks to connect. Answer with ``accept()`` or ``reject()``.
 
@@ -43,28 +44,28 @@ class HandshakeReceived:
     headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Opened:
     """The link is usable; ``subprotocol`` is the one both sides agreed on."""
 
     subprotocol: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Text:
     """One complete text message."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PongReceived:
     """The peer answered our ping after ``latency`` seconds."""
 
     latency: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Closed:
     """The link is gone: the last action, exactly once.
 
@@ -90,7 +91,7 @@ class FailureReason(StrEnum):
     TRANSPORT = "transport"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HandshakeFailed:
     """Client only: the link did not open; takes the place of :class:`Closed`.
 
@@ -111,7 +112,7 @@ class NoticeKind(StrEnum):
     TIMEOUT = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WireNotice:
     """Something an operator may want to know; nothing has to be done about it."""
 
