@@ -12,7 +12,15 @@ from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.wire import ClientConfig, Closed, Endpoint, HandshakeFailed, LinkState, WebSocketClient
+from ocpp_core.wire import (
+    ClientConfig,
+    Closed,
+    Endpoint,
+    HandshakeFailed,
+    LinkState,
+    WebSocketClient,
+    WebSocketServer,
+)
 
 from .driver import Driver
 from .sessions import GOING_AWAY, Limits, Session
@@ -64,6 +72,7 @@ class StreamDriver(Driver):
     """
 
     _tasks: TaskGroup
+    _wire: WebSocketServer | WebSocketClient
 
     def set_up(self, stream: ByteStream, close_timeout: float, limits: Limits) -> None:
         """The transport's part of construction."""

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 class ServerStream(StreamDriver, ServerDriver):
     """One station's connection; the :class:`~ocpp_adapters.sessions.TextLink` of its session."""
 
+    _wire: WebSocketServer
+
     def __init__(self, stream: ByteStream, registry: Registry) -> None:
         ServerDriver.__init__(self, registry)
         self.set_up(stream, registry.config.close_timeout, registry.limits)

@@ -42,6 +42,7 @@ class Connection(asyncio.BufferedProtocol, ServerDriver):
     __slots__ = ("_admission", "_paused", "_server", "_timer", "_transport")
 
     _transport: asyncio.Transport
+    _wire: WebSocketServer
 
     def __init__(self, server: "Server") -> None:
         ServerDriver.__init__(self, server.registry)

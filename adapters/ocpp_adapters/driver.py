@@ -5,9 +5,10 @@ session. A subclass brings the transport, the timer and the clock.
 """
 
 import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ocpp_core.wire import (
-    Action,
     Closed,
     CloseTransport,
     HandshakeFailed,
@@ -16,8 +17,6 @@ from ocpp_core.wire import (
     Opened,
     SendBytes,
     Text,
-    WebSocketClient,
-    WebSocketServer,
     WireNotice,
 )
 
@@ -27,12 +26,41 @@ _log = logging.getLogger(__name__)
 _NOBODY = Session()
 
 
+class Wire(Protocol):
+    """The machine behind a link: a WebSocket's, or what stands for it where others carry the messages."""
+
+    @property
+    def state(self) -> LinkState:
+        """Where the link is in its life."""
+        ...
+
+    def actions(self) -> Sequence[Any]:
+        """Everything to do since the last call, in order."""
+        ...
+
+    def send_text(self, text: str, now: float) -> None:
+        """Send one text message."""
+        ...
+
+    def close(self, code: int, reason: str, now: float) -> None:
+        """Begin to close."""
+        ...
+
+    def handle_timer(self, now: float) -> None:
+        """A deadline passed."""
+        ...
+
+    def next_timer(self) -> float | None:
+        """When ``handle_timer`` must be called."""
+        ...
+
+
 class Driver:
     """One link: mutate, drain, mutate, drain."""
 
     __slots__ = ("_busy", "_handshaking", "_session", "_wire", "identity", "subprotocol")
 
-    _wire: WebSocketServer | WebSocketClient
+    _wire: Wire
 
     def __init__(self, session: Session = _NOBODY, identity: str = "") -> None:
         self._session = session
@@ -117,7 +145,7 @@ class Driver:
             self._write(out)
         self._arm()
 
-    def _perform(self, action: Action, out: list[bytes], now: float) -> None:
+    def _perform(self, action: Any, out: list[bytes], now: float) -> None:
         match action:
             case HandshakeReceived():
                 self._ask(action, now)

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-from ocpp_core.wire import Closed, HandshakeReceived, LinkState, ServerConfig, WebSocketServer
+from ocpp_core.wire import Closed, HandshakeReceived, LinkState, ServerConfig
 
-from .driver import Driver
+from .driver import Driver, Wire
 from .sessions import GOING_AWAY, REPLACED, Admit, Decision, Limits, Peer, Reject, Session
 
 _log = logging.getLogger(__name__)
@@ -77,12 +77,24 @@ class Registry:
             connection.abort()
 
 
+class ServerWire(Wire, Protocol):
+    """A link's machine that asks before it opens."""
+
+    def accept(self, now: float) -> None:
+        """Answer the handshake: the station is let in."""
+        ...
+
+    def reject(self, status: int, now: float, reason: str = "") -> None:
+        """Answer the handshake with an HTTP error."""
+        ...
+
+
 class ServerDriver(Driver):
     """A link of a server: its session comes out of the handshake."""
 
     __slots__ = ("_registry",)
 
-    _wire: WebSocketServer
+    _wire: ServerWire
 
     def __init__(self, registry: Registry) -> None:
         super().__init__()
