@@ -1,0 +1,232 @@
+"""What every adapter does with a Station machine, whatever loop or thread it is on.
+
+A runner carries the station's actions out. A subclass brings the clock, the alarm and the way to dial.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from ocpp_core.domain.layout import ConnectorRef
+from ocpp_core.domain.metering import Quantity
+from ocpp_core.rpc import SendFrame
+from ocpp_core.station import (
+    CloseLink,
+    DoLock,
+    DoPower,
+    LinkFailure,
+    OpenLink,
+    Station,
+    StationAction,
+)
+from ocpp_core.store import Commit, MemoryStore
+from ocpp_core.wire import ClientConfig, Closed, FailureReason, HandshakeFailed, Text
+
+from .host import Host
+from .sessions import Session, TextLink
+from .stores import Committer, Done, Store, Submit, attempt, inline
+
+_FAILURES = {
+    FailureReason.REFUSED_SUBPROTOCOL: LinkFailure.REFUSED_SUBPROTOCOL,
+    FailureReason.UNAUTHORIZED: LinkFailure.UNAUTHORIZED,
+    FailureReason.NOT_FOUND: LinkFailure.NOT_FOUND,
+    FailureReason.HTTP_STATUS: LinkFailure.HTTP,
+    FailureReason.BAD_HANDSHAKE: LinkFailure.HTTP,
+    FailureReason.TIMEOUT: LinkFailure.TIMEOUT,
+    FailureReason.TRANSPORT: LinkFailure.UNREACHABLE,
+}
+
+Observer: TypeAlias = Callable[[StationAction | Text], None]
+"""Sees every action as it is carried out, the storage's excepted, and every frame that came as a ``Text``."""
+
+
+class Hardware(Protocol):
+    """The charger behind the station. Plain functions, called in the loop: they start things, nothing
+    waits."""
+
+    def meters(self) -> Iterable[tuple[int, tuple[Quantity, ...]]]:
+        """The latest readings, (EVSE, quantities) each; asked before every input."""
+        ...
+
+    def switch_power(self, evse: int, on: bool) -> None:
+        """Close or open a contactor; report ``power_switched`` within a turn when it has."""
+        ...
+
+    def lock(self, ref: ConnectorRef, locked: bool) -> None:
+        """Lock or unlock a cable."""
+        ...
+
+
+class ClientLink(TextLink, Protocol):
+    """A station's end of a link, as its runner sees it."""
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        ...
+
+
+def nobody(action: StationAction | Text) -> None:
+    """The observer that does not look."""
+    del action
+
+
+def committer_for(store: Store, submit: Submit) -> Committer:
+    """Memory at once; anything else from a worker thread, so that the loop does not wait for the disk."""
+    if isinstance(store, MemoryStore):
+        return inline(store)
+
+    def commit(commit: Commit, done: Done) -> None:
+        submit(lambda: partial(done, attempt(lambda: store.commit(commit))))
+
+    return commit
+
+
+class Runner:
+    """Carries a station's actions out, one link after another."""
+
+    def __init__(
+        self,
+        station: Station,
+        config: ClientConfig,
+        hardware: Hardware,
+        observe: Observer,
+        committer: Committer,
+    ) -> None:
+        self.station = station
+        self._config = config
+        self._hardware = hardware
+        self._observe = observe
+        self._link: ClientLink | None = None
+        self._host = Host(station, committer, self._perform, self.now, self._settled)
+
+    # The clock, the alarm and the way to dial.
+
+    def now(self) -> float:
+        """The loop's monotonic time in seconds."""
+        raise NotImplementedError
+
+    def _rearm(self) -> None:
+        """See to it that ``_timer_due`` is called at ``station.next_timer()``."""
+        raise NotImplementedError
+
+    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
+        """Begin to dial; ``_attach`` a link or say ``_link_failed``."""
+        raise NotImplementedError
+
+    def _stop_dialling(self) -> None:
+        """Give up dialling, if that is under way."""
+        raise NotImplementedError
+
+    # Inputs.
+
+    @contextmanager
+    def turn(self) -> Iterator[float]:
+        """Give the station inputs: brings the meters up to date, yields ``now``, carries out what follows."""
+        now = self.now()
+        self._read_meters(now)
+        try:
+            yield now
+        finally:
+            self._after()
+
+    def power_off(self) -> None:
+        """As if the mains had gone: no goodbye, nothing more is carried out."""
+        self._host.stop()
+        if self._link is not None:
+            self._link.abort()
+
+    def _read_meters(self, now: float) -> None:
+        # What follows may change the flow of energy.
+        for evse, quantities in self._hardware.meters():
+            self.station.meter(evse, quantities, now)
+
+    def _after(self) -> None:
+        self._host.drain()
+        self._rearm()
+
+    def _timer_due(self, now: float) -> None:
+        self._read_meters(now)
+        self._host.handle_timer(now)
+
+    def _settled(self) -> None:
+        if self._link is not None:
+            self._link.hold(False)
+        self._rearm()
+
+    # Actions.
+
+    def _perform(self, action: StationAction) -> None:
+        match action:
+            case SendFrame(text):
+                if self._link is not None:
+                    self._link.send_text(text)
+            case OpenLink(versions=versions):
+                self._open_link(action, replace(self._config, subprotocols=tuple(versions)))
+            case CloseLink(code, reason):
+                if self._link is not None:
+                    self._link.close(code, reason)
+                else:
+                    self._stop_dialling()
+            case DoPower(evse, on):
+                self._hardware.switch_power(evse, on)
+            case DoLock(ref, locked):
+                self._hardware.lock(ref, locked)
+        self._observe(action)
+
+    # The link.
+
+    def _attach(self, link: ClientLink) -> None:
+        """A connection is there; its handshake begins."""
+        self._link = link
+
+    def _link_failed(self, failure: LinkFailure, detail: str) -> None:
+        with self.turn() as now:
+            self.station.link_failed(failure, detail, now)
+
+    def _link_over(self, link: ClientLink, outcome: Closed | HandshakeFailed) -> None:
+        """A link has ended; one that had opened was heard of through its session."""
+        self.forget(link)
+        if isinstance(outcome, HandshakeFailed):
+            self._link_failed(_FAILURES[outcome.reason], outcome.detail)
+
+    def forget(self, link: TextLink) -> None:
+        """This link is gone; a later one stays."""
+        if self._link is link:
+            self._link = None
+
+    def receive(self, text: str, link: TextLink, now: float) -> None:
+        """A frame came."""
+        self._observe(Text(text))
+        self._read_meters(now)
+        if self._host.receive(text, now):
+            link.hold(True)
+        self._rearm()
+
+
+class StationSession(Session):
+    """Passes on to the runner what its link tells."""
+
+    __slots__ = ("_link", "_runner")
+
+    _link: TextLink
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        """The station may speak."""
+        self._link = link
+        with self._runner.turn():
+            self._runner.station.link_opened(link.subprotocol, now)
+
+    def receive_text(self, text: str, now: float) -> None:
+        """A frame came."""
+        self._runner.receive(text, self._link, now)
+
+    def link_closed(self, closed: Closed, now: float) -> None:
+        """The link is gone."""
+        self._runner.forget(self._link)
+        with self._runner.turn():
+            self._runner.station.link_closed(closed.code, closed.reason, now)
