@@ -27,6 +27,9 @@ from .codecs import Arguments, construction_of, describe, inputs_of
 FORMAT: Final = 1
 """The version of the file's format."""
 
+LIMIT: Final = 1 << 30
+"""Bytes to which a file grows, unless told otherwise."""
+
 P = ParamSpec("P")
 M = TypeVar("M")
 
@@ -45,14 +48,15 @@ def dump(value: Any) -> str:
 
 
 def recording(
-    machine: Callable[P, M], path: str | os.PathLike[str], *, digest: bool = False
+    machine: Callable[P, M], path: str | os.PathLike[str], *, digest: bool = False, limit: int = LIMIT
 ) -> Callable[P, M]:
     """What makes a machine like ``machine`` and records its life, appended to the file.
 
     Arguments:
         machine: the class; its arguments are recorded by their type hints, ``entropy`` by what is drawn.
-        path: the file; a file may hold any number of lives, one after another.
+        path: the file; a file may hold any number of lives, one after another or side by side.
         digest: keep only a digest of each batch of actions: smaller, and a divergence shows one side only.
+        limit: bytes that the file may have; what would go beyond ends the record.
 
     The result takes the arguments of ``machine`` and passes for one. Raises OSError if the file cannot be
     opened.
@@ -60,27 +64,33 @@ def recording(
     kind = cast(type, machine)
 
     def make(*args: P.args, **kwargs: P.kwargs) -> M:
-        return cast(M, _Recorded(kind, _Lines(path), digest, args, kwargs))
+        return cast(M, _Recorded(kind, _Lines(path, limit), digest, args, kwargs))
 
     return make
 
 
 class _Lines:
-    """The file. Every line is with the operating system before the machine goes on: a crash loses none."""
+    """One life in a file. Every line is with the operating system before the machine goes on: a crash loses
+    none. Each line names its life by where in the file it began, as several machines may write side by side.
+    """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], limit: int) -> None:
         self._path = path
+        self._limit = limit
         self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._close = weakref.finalize(self, os.close, self._file)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")  # a line that a crash cut off must not swallow ours
+        self._life = os.fstat(self._file).st_size
 
     def write(self, line: dict[str, Any]) -> None:
         if self._file is None:
             return
-        data = dump(line).encode() + b"\n"
+        data = dump({"life": self._life, **line}).encode() + b"\n"
         try:
+            if os.fstat(self._file).st_size + len(data) > self._limit:
+                raise OSError(f"it would be larger than {self._limit} bytes")
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:

@@ -75,11 +75,14 @@ def replay(path: str | os.PathLike[str], machines: Mapping[str, type] = MACHINES
         OSError: it cannot be read.
     """
     result = ReplayResult()
+    lives: dict[int, _Player] = {}
     player = _Player(machines, result)
     try:
         for number, entry in _entries(path, result):
+            player = lives.setdefault(entry["life"], _Player(machines, result))
             player.play(number, entry)
-        player.end()
+        for player in lives.values():
+            player.end()
     except _DivergedError as diverged:
         result.divergence = Divergence(diverged.line, player.after, diverged.recorded, diverged.replayed)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -108,7 +111,7 @@ def _entries(path: str | os.PathLike[str], result: ReplayResult) -> Iterator[tup
 
 
 class _Player:
-    """Tells the machines of a record what they were told.
+    """Tells the machine of one life what it was told.
 
     An entry is carried out when the next one is seen: the draws that belong to it come between.
     """
@@ -126,6 +129,8 @@ class _Player:
 
     def play(self, line: int, entry: dict[str, Any]) -> None:
         """Take in the next entry."""
+        if not self.line and "record" not in entry:
+            raise RecordError(f"line {line} is of no life that this record has")
         if "draw" in entry:
             self._draws.append(bytes.fromhex(entry["draw"]))
         elif "raised" in entry:
@@ -133,20 +138,14 @@ class _Player:
             self._expect(line, [entry["raised"]], [] if self._raised is None else [self._raised])
             self._raised = None
         else:
-            if "record" in entry:
-                self.end()
-            else:
-                self._carry_out()
-                self._expect_none_raised(line)
+            self._carry_out()
+            self._expect_none_raised(line)
             self.line, self._entry = line, entry
 
     def end(self) -> None:
         """A life is over. What its last input led to is not known: it may have been cut short."""
         if "out" in self._entry:
             self._carry_out()
-        self._entry = {}
-        self._draws.clear()
-        self._raised = None
 
     def _carry_out(self) -> None:
         entry, self._entry = self._entry, {}

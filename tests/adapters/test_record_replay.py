@@ -105,13 +105,14 @@ def test_what_a_record_looks_like(path: Path) -> None:
     header, draw, *rest = (json.loads(line) for line in path.read_text().splitlines())
     assert (header["record"], header["machine"]) == (1, "Dice")
     assert header["arguments"] == {"now": 1.5, "limit": 4}
-    assert draw.keys() == {"draw"}
-    assert [next(iter(entry)) for entry in rest] == [
+    assert draw.keys() == {"life", "draw"}
+    assert {entry["life"] for entry in (header, draw, *rest)} == {0}
+    assert [list(entry)[1] for entry in rest] == [
         *("out", "in", "draw", "draw", "out"),
         *("in", "raised", "in", "draw", "out"),
     ]
-    assert rest[1] == {"in": "throw", "arguments": {"times": 2, "now": 2.5}}
-    assert rest[6] == {"raised": "LocalProtocolError: too many"}
+    assert rest[1] == {"life": 0, "in": "throw", "arguments": {"times": 2, "now": 2.5}}
+    assert rest[6] == {"life": 0, "raised": "LocalProtocolError: too many"}
 
 
 @pytest.mark.parametrize("digest", [False, True])
@@ -121,7 +122,7 @@ def test_the_first_divergence_is_shown(path: Path, digest: bool, monkeypatch: py
     divergence = replay(path, DICE).divergence
     assert divergence is not None
     assert divergence.after == 'throw {"times":2,"now":2.5}'
-    assert path.read_text().splitlines()[divergence.line - 1].startswith('{"out":')
+    assert path.read_text().splitlines()[divergence.line - 1].startswith('{"life":0,"out":')
     assert '+ {"Thrown":{"eyes":' in str(divergence)
     assert f"line {divergence.line}, after throw" in str(divergence)
 
@@ -176,8 +177,34 @@ def test_a_record_cut_anywhere_replays_up_to_the_cut(path: Path) -> None:
         assert result.batches >= 3
 
 
+def test_machines_side_by_side_are_told_apart(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = recording(Dice, path)
+    pair = [make(SeededEntropy(seed), 1.5) for seed in (1, 2)]
+    for turn in range(3):
+        for dice in pair:
+            dice.throw(turn, float(turn))
+        for dice in reversed(pair):
+            dice.actions()
+    result = replay(path, DICE)
+    assert (result.lives, result.inputs, result.batches) == (2, 6, 6)
+    assert result.divergence is None
+    monkeypatch.setattr(Dice, "faces", 100)
+    assert replay(path, DICE).divergence is not None
+
+
+def test_a_record_has_a_limit(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dice = recording(Dice, path, limit=2000)(SeededEntropy(1), 0.0)
+    dice.actions()
+    for turn in range(100):
+        dice.throw(1, float(turn))
+        assert len(dice.actions()) == 1
+    assert 1500 < path.stat().st_size <= 2000
+    assert "ends here: it would be larger than 2000 bytes" in caplog.text
+    assert replay(path, DICE).divergence is None
+
+
 def test_what_is_no_record_is_refused(path: Path) -> None:
-    for text in ("", "\n", "no json", '{"in": "throw"}\n', "[]\n"):
+    for text in ("", "\n", "no json", '{"in": "throw"}\n', '{"life": 0, "in": "throw"}\n', "[]\n"):
         path.write_text(text)
         with pytest.raises(RecordError):
             replay(path, DICE)
