@@ -22,6 +22,7 @@ from ..rpc import (
     CallSucceeded,
     ErrorCode,
     FailureReason,
+    ResponseRefused,
     RpcAction,
     RpcConfig,
     RpcNotice,
@@ -30,7 +31,7 @@ from ..rpc import (
 )
 from ..store import Snapshot, Tables
 from ..versions import OcppVersion, Role
-from .actions import Notice, NoticeKind, StationAction
+from .actions import NoticeKind, StationAction
 from .blocks.authorization import Authorization
 from .blocks.availability import Availability
 from .blocks.connectivity import Connectivity, LinkFailure
@@ -300,9 +301,9 @@ class Station:
         self._in_flight = intent
         self._provisioning.called(now)
         self._rpc.call(intent.request, now, call_id=intent.call_id)
-        for action in self._rpc.actions():
-            if isinstance(action, SendFrame):
-                self._context.out.do(action, durable=intent.durable)
+        for frame in self._rpc.actions():
+            assert isinstance(frame, SendFrame)  # no other call was in flight
+            self._context.out.do(frame, durable=intent.durable)
 
     def _next_intent(self, dialect: StationDialect, now: float) -> Intent | None:
         intent = self._provisioning.next_boot(dialect)
@@ -337,14 +338,20 @@ class Station:
                 self._answered(action.response, now)
             elif isinstance(action, CallFailed):
                 self._failed(action, now)
-            elif isinstance(action, RpcNotice):
-                self._context.out.do(Notice(NoticeKind.PEER, f"{action.kind}: {action.detail}"))
+            elif isinstance(action, ResponseRefused):
+                text = f"the CSMS refused our answer to {action.call_id}: {action.code} {action.description}"
+                self._context.notice(NoticeKind.PEER, text)
+            else:
+                assert isinstance(action, RpcNotice)  # no SEND goes to a station
+                self._context.notice(NoticeKind.PEER, f"{action.kind}: {action.detail}")
 
     def _command(self, call: CallReceived, now: float) -> None:
         """Answer a call of the CSMS, then do what it asked."""
         rpc, dialect = self._rpc, self._dialect
-        if rpc is None or dialect is None or not self._connectivity.online:
-            return
+        assert rpc is not None
+        assert dialect is not None
+        if not self._connectivity.online:
+            return  # the link closes: there is no answering, hence no doing
         command = dialect.command(self.config.layout, call.request)
         accepted = False
         if self._provisioning.status is RegistrationStatus.REJECTED:
@@ -363,8 +370,8 @@ class Station:
     def _answered(self, response: Response, now: float) -> None:
         intent, self._in_flight = self._in_flight, None
         dialect = self._dialect
-        if intent is None or dialect is None:
-            return
+        assert intent is not None
+        assert dialect is not None
         if intent.work is Work.BOOT:
             self._provisioning.boot_answered(response, dialect, now)
         elif intent.work is Work.HEARTBEAT:
@@ -378,8 +385,7 @@ class Station:
 
     def _failed(self, failed: CallFailed, now: float) -> None:
         intent, self._in_flight = self._in_flight, None
-        if intent is None:
-            return
+        assert intent is not None
         failure = _FAILURES.get(failed.reason, Failure.REFUSED)
         detail = f"{failed.code or failed.reason} {failed.description}".strip()
         if failure is Failure.REFUSED:

@@ -225,3 +225,18 @@ def test_the_version_may_change_from_link_to_link():
     bench.mend()
     assert bench.done(LinkChanged) == [LinkChanged(OcppVersion.V16)]
     assert [frame[2] for frame in bench.calls()] == ["BootNotification"] + ["StatusNotification"] * 3
+
+
+@pytest.mark.requirement("OCPP-J-2.1-4.2.4")
+def test_an_answer_that_the_csms_refuses_is_noticed():
+    bench = Bench(V21)
+    bench.receive('[5,"x","FormatViolation","no such status",{}]')
+    assert bench.notices(NoticeKind.PEER) == [
+        "the CSMS refused our answer to x: FormatViolation no such status"
+    ]
+
+
+def test_a_message_that_is_not_for_stations_is_noticed():
+    bench = Bench(V21)
+    bench.receive('[6,"x","NotifyPeriodicEventStream",{}]')
+    assert "send-dropped" in bench.notices(NoticeKind.PEER)[0]

@@ -368,15 +368,16 @@ def test_a_pending_station_tells_what_it_is_asked_and_no_more(version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_asked_before_the_time_is_known_waits_for_it(version):
     bench = Bench(version, start=False)
-    bench.ignores.add("BootNotification")
+    bench.refuses.add("BootNotification")
     bench.power_up()
     bench.wh[1] = 1.0
     bench._meter(1)
     assert trigger(bench, "StatusNotification", 1, 1) == "Accepted"
     assert trigger(bench, "MeterValues") == "Rejected"
     assert bench.sent("StatusNotification") == []
+    bench.refuses.clear()
     bench.registration = "Pending"
-    bench.answer(bench.calls("BootNotification")[0])
+    bench.run(30)
     assert len(bench.sent("StatusNotification")) == 1
 
 

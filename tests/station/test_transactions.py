@@ -6,7 +6,7 @@ import pytest
 
 from ocpp_core.domain.layout import Layout
 from ocpp_core.errors import ConfigurationError, LocalProtocolError
-from ocpp_core.station import DoPower, NoticeKind, TransactionChanged, TxPoint
+from ocpp_core.station import DoLock, DoPower, NoticeKind, TransactionChanged, TxPoint
 
 from .bench import V2X, V16, V201, VERSIONS, Bench, config
 
@@ -172,6 +172,21 @@ def check_end(bench, event, over):
         assert [said["eventType"] for said in told] == ["Updated"]
         assert told[0]["transactionInfo"]["chargingState"] == "EVConnected"
         assert ("idToken" in told[0]) is (event == "token")
+
+
+@pytest.mark.requirement("E05.FR.10")
+@pytest.mark.parametrize("version", V2X)
+def test_a_driver_refused_before_the_cable_leaves_nothing_behind(version):
+    bench = Bench(version)
+    bench.ignores.add("TransactionEvent")
+    bench.present("A1")
+    bench.tokens["A1"] = {"status": "Blocked"}
+    bench.ignores.clear()
+    bench.answer(bench.calls("TransactionEvent")[0])
+    assert bench.ended()[0]["triggerReason"] == "Deauthorized"
+    assert bench.done(DoLock) == []
+    bench.present("B2")
+    assert bench.evse()["driver"] == "B2"
 
 
 @pytest.mark.requirement("E05.FR.02", "C15.FR.06", "1.6-errata-3.17")

@@ -111,7 +111,7 @@ class Connectivity:
         """A deadline of this block passed."""
         if deadline is Deadline.REDIAL:
             self._dial(versions, now)
-        elif self.link is Link.DIALING:
+        else:
             self._close(NORMAL_CLOSURE, "dialling took too long")
 
     def _dial(self, versions: tuple[OcppVersion, ...], now: float) -> None:

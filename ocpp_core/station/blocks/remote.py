@@ -78,8 +78,8 @@ class Remote:
             self._start(command, now)
         else:
             evse = self._stop_target(command)
-            if evse is not None:
-                self._transactions.stop(evse, TriggerReason.REMOTE_STOP, StopReason.REMOTE, now)
+            assert evse is not None  # it was judged a moment ago
+            self._transactions.stop(evse, TriggerReason.REMOTE_STOP, StopReason.REMOTE, now)
 
     def next_triggered(self, dialect: StationDialect, now: float) -> Intent | None:
         """A call that the CSMS asked for; allowed also before it has accepted the station (B02.FR.02)."""
@@ -157,8 +157,7 @@ class Remote:
 
     def _start(self, command: RemoteStart, now: float) -> None:
         evse = self._start_target(command)
-        if evse is None:
-            return
+        assert evse is not None  # it was judged a moment ago
         order = RemoteOrder(command.remote_start_id)
         if self._context.config.authorize_remote_start:
             self._authorization.ask(command.token, evse, order, now, named=True)
