@@ -34,9 +34,14 @@ from ocpp_core.station import (
     Station,
     StationAction,
     StationConfig,
+    TxPoint,
 )
 from ocpp_core.store import Commit, MemoryStore
 from ocpp_core.versions import OcppVersion
+
+FACTS = {"TransactionEvent", "StartTransaction", "MeterValues", "StopTransaction"}
+"""The actions that tell of transactions."""
+POWER_PATH = frozenset({TxPoint.POWER_PATH_CLOSED})
 
 V16, V201, V21 = OcppVersion
 VERSIONS = list(OcppVersion)
@@ -237,6 +242,10 @@ class Bench:
         """The CALL frames of this action, or all."""
         return [frame for frame in self.frames if frame[0] == 2 and action in (None, frame[2])]
 
+    def facts(self) -> list[tuple[str, dict[str, Any]]]:
+        """The transaction messages sent, as (message id, payload)."""
+        return [(frame[1], frame[3]) for frame in self.calls() if frame[2] in FACTS]
+
     def begun(self) -> list[dict[str, Any]]:
         """What began transactions, in the version's words."""
         if self.version is V16:
@@ -280,6 +289,12 @@ class Bench:
     @property
     def registered(self) -> str | None:
         return self.state()["registration"]
+
+    @property
+    def queued(self) -> int:
+        """How many facts wait for the CSMS."""
+        facts: int = self.state()["queue"]["facts"]
+        return facts
 
     @property
     def online(self) -> bool:
