@@ -68,6 +68,21 @@ def test_the_next_event_after_a_remote_start_says_so_once(version):
     assert bench.begun()[0]["transactionInfo"]["remoteStartId"] == 7
 
 
+@pytest.mark.requirement("F02.FR.21")
+@pytest.mark.parametrize("point", TxPoint)
+@pytest.mark.parametrize("version", V2X)
+def test_wherever_a_transaction_starts_the_remote_start_is_its_reason(version, point):
+    bench = Bench(version, tx_start_points=frozenset({point}))
+    start(bench)
+    bench.plug_in()
+    told = [
+        (event["triggerReason"], event["transactionInfo"].get("remoteStartId")) for _, event in bench.facts()
+    ]
+    assert told[0] == ("RemoteStart", 7)
+    assert all(reason != "RemoteStart" and number is None for reason, number in told[1:])
+    assert bench.evse()["charging_state"] == "Charging"
+
+
 @pytest.mark.requirement("F01.FR.01", "F02.FR.09", "1.6-5.11")
 @pytest.mark.parametrize("good", [True, False])
 @pytest.mark.parametrize("version", VERSIONS)

@@ -161,6 +161,8 @@ class Recording:
         row, transaction = evse.row, evse.transaction
         assert row is not None
         assert transaction is not None
+        if evse.untold_remote_start_id is not None:
+            trigger = TriggerReason.REMOTE_START  # F02.FR.21: whatever else it was that began the transaction
         state = evse.charging_state
         energised = evse.power_path and not row.energised and phase is not Phase.ENDED
         tells_evse = evse.plugged is not None and not row.told_evse
