@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ocpp_adapters.asyncio_server import AsyncioConcurrency, DiskThread, serve
 from ocpp_adapters.central import Central, StationLink
 from ocpp_adapters.sessions import Peer, TextLink
 from ocpp_adapters.sqlite_store import SqliteStore
-from ocpp_adapters.stores import GroupCommitter
+from ocpp_adapters.stores import GroupCommitter, StoreWriteError
 from ocpp_control import Call, CommandError, Id, LineReader, LineWriter, Member, Verb, parse
 from ocpp_control.kinds import TEXT, whole
 from ocpp_core import LocalProtocolError, OcppVersion
@@ -102,6 +103,7 @@ class CentralSystem:
         self.over = asyncio.Event()
         self._tokens = launch.tokens
         self._store = store
+        self._keep = stores.committer(_OWN)
         self._started = asyncio.get_running_loop().time()
         self._stations: dict[str, str] = dict(store.load(_OWN).get(_STATIONS, {}))
         accepted = Registration(RegistrationStatus.ACCEPTED, launch.heartbeat)
@@ -128,8 +130,12 @@ class CentralSystem:
     def remember(self, identity: str, version: str) -> None:
         """A station connected with this version; its rows can be found under its identity from now on."""
         if self._stations.get(identity) != version:
-            self._store.commit(Commit((Put(_STATIONS, identity, version),)), _OWN)
             self._stations[identity] = version
+            self._keep(Commit((Put(_STATIONS, identity, version),)), partial(self._kept, identity))
+
+    def _kept(self, identity: str, error: StoreWriteError | None) -> None:
+        if error is not None:
+            self._stations.pop(identity, None)  # to be remembered when it comes again
 
     def _observe(self, link: StationLink, action: CsmsAction) -> None:
         if isinstance(action, AskAuthorization):
@@ -169,7 +175,7 @@ class CentralSystem:
         given = call.arguments
         match call.verb:
             case "billed":
-                return {"transactions": self._billed()}
+                return {"transactions": await asyncio.to_thread(self._billed)}
             case "stations":
                 return {"stations": [self._station(identity) for identity in sorted(self._stations)]}
             case "start":

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from ocpp_adapters.sqlite_store import SqliteStore
+from ocpp_core.store import Commit, Put
 from tests.apps.line_process import LineProcess, running
 
 
@@ -119,3 +122,14 @@ def test_it_says_why_it_cannot_start(tmp_path: Path) -> None:
             assert third.ended() == 1
             assert b"address already in use" in third.complaints
             assert b"Traceback" not in third.complaints
+
+
+def test_rows_that_were_damaged_end_it_with_a_word(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "store")) as rows:
+        rows.commit(Commit((Put("stations", "CP1", "ocpp1.6"),)))
+        rows.commit(Commit((Put("csms/CP1", "registration", "torn"),)), "CP1")
+    with running(*start(tmp_path)) as central:
+        central.event("listening")
+        central.write(b'{"do": "billed", "id": 1}\n')
+        assert central.ended() == 1
+        assert "the registration of 'CP1' is damaged" in central.complaints.decode()
