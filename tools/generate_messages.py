@@ -14,9 +14,19 @@ from generate.models import write_version
 from generate.schemas import VERSIONS, load
 from generate.strategies import write_strategies
 
+import ocpp_core
+
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "ocpp_core" / "messages"
 STRATEGIES = ROOT / "tests" / "messages" / "strategies"
+
+
+def on_disk(path: Path) -> Path:
+    """Where a generated file is: in the installed package where there is no source tree (the wheel's test)."""
+    source = ROOT / "ocpp_core"
+    if source.exists() or not path.is_relative_to(source):
+        return path
+    return Path(ocpp_core.__file__).parent / path.relative_to(source)
 
 
 def generated() -> dict[Path, str]:
@@ -27,6 +37,11 @@ def generated() -> dict[Path, str]:
         files |= {MODELS / name / file: text for file, text in write_version(version).items()}
         files[STRATEGIES / f"{name}.py"] = write_strategies(version)
     return {path: formatted(path, text) for path, text in files.items()}
+
+
+def is_there(path: Path, text: str) -> bool:
+    """Whether the file has this very text."""
+    return path.exists() and path.read_text("utf-8") == text
 
 
 def formatted(path: Path, text: str) -> str:
@@ -48,8 +63,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args().check
     files = generated()
-    stale = {path for name in VERSIONS for path in (MODELS / name).glob("*.py")} - files.keys()
-    changed = {path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text}
+    present = {MODELS / name / file.name for name in VERSIONS for file in on_disk(MODELS / name).glob("*.py")}
+    stale = present - files.keys()
+    changed = {path for path, text in files.items() if not is_there(on_disk(path), text)}
     for path in sorted(stale | changed):
         print(path.relative_to(ROOT), "has no source" if path in stale else "differs")
     if check:

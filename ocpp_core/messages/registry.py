@@ -4,7 +4,6 @@ The tables are static data; a version's models are imported a functional block a
 them is asked for.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -87,7 +86,7 @@ def lazy_models(
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         model: object = getattr(import_module(f".{module_of[name]}", package), name)
-        setattr(sys.modules[package], name, model)  # the next access needs no detour
+        setattr(import_module(package), name, model)  # the next access needs no detour
         return model
 
     def names() -> list[str]:
