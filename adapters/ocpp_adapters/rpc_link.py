@@ -177,7 +177,10 @@ class RpcLink(Session):
         while self._closed is None:
             event = self._concurrency.event()
             self._watchers.append(event)
-            await event.wait()
+            try:
+                await event.wait()
+            finally:
+                self._watchers.remove(event)
         return self._closed
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -296,8 +299,13 @@ class RpcLink(Session):
         if not isinstance(error, RefuseCallError):
             _log.error("%s: the handler of %s failed", link.identity, call.action, exc_info=error)
             error = RefuseCallError(ErrorCode.INTERNAL_ERROR, "the call could not be handled")
-        if call.call_id in rpc.unanswered:
+        if call.call_id not in rpc.unanswered:
+            return
+        try:
             rpc.respond_error(call.call_id, error.code, error.description, error.details, link.now())
+        except LocalProtocolError as unsayable:
+            _log.error("%s: the refusal of %s", link.identity, call.action, exc_info=unsayable)
+            rpc.respond_error(call.call_id, error.code, error.description, None, link.now())
 
     def _hear(self, message: SendReceived) -> None:
         try:

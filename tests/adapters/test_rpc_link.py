@@ -108,21 +108,23 @@ async def test_what_a_handler_does_wrong_is_a_call_error(
             case 3:
                 return v201.StatusNotificationResponse()
             case 4:
-                return later()
+                return later(RefuseCallError(ErrorCode.SECURITY_ERROR))
+            case 5:
+                return later(RefuseCallError(ErrorCode.GENERIC_ERROR, details={"no JSON": {1}}))  # type: ignore[dict-item]  # on purpose
 
-    async def later() -> Response:
-        raise RefuseCallError(ErrorCode.SECURITY_ERROR)
+    async def later(refusal: RefuseCallError) -> Response:
+        raise refusal
 
-    count = [0, 1, 2, 3, 4]
+    count = [0, 1, 2, 3, 4, 5]
     codes = []
     caplog.set_level(logging.CRITICAL)
     async with csms(adapter, on_csms) as (port, _), open_rpc(station(port)) as link:
-        for _ in range(5):
+        while count:
             with pytest.raises(CallFailedError) as caught:
                 await link.call(v201.HeartbeatRequest())
             codes.append(caught.value.failure.code)
             assert caught.value.failure.reason is FailureReason.CALL_ERROR
-    assert codes == ["NotSupported", "InternalError", "InternalError", "InternalError", "SecurityError"]
+    assert codes == ["NotSupported", *3 * ["InternalError"], "SecurityError", "GenericError"]
 
 
 async def test_whoever_handles_nothing_refuses(adapter: Adapter) -> None:
