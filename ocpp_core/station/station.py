@@ -410,11 +410,16 @@ def _start_clock(boots: Table[BootRow], stamps: Iterable[Stamp], now: float) -> 
         if stamp.utc_ms is None:
             last[stamp.boot] = max(stamp.mono, last.get(stamp.boot, stamp.mono))
     known: dict[int, Boot] = {}
+    undated = False
     for number, row in earlier:
         if number in last:
             row = replace(row, last=last[number] if row.last is None else row.last)
             known[number] = Boot(row.started, row.anchor, row.last)
             boots.put(str(number), row)
+            undated = row.anchor is None
+        elif undated and row.anchor is not None:
+            known[number] = Boot(row.started, row.anchor)  # where it began, the undated one before it ended
+            undated = False
         else:
             boots.delete(str(number))
     number = max((number for number, _ in earlier), default=0) + 1
