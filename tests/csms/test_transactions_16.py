@@ -358,6 +358,16 @@ def test_a_reading_without_id_is_told_apart_by_place_register_and_time(other: di
 
 
 @pytest.mark.requirement("1.6-errata-3.18")
+def test_an_end_without_id_that_tells_of_earlier_readings_is_anothers() -> None:
+    host = _host()
+    number = _begin(host, wh=10, at=50)
+    data = [{"timestamp": stamp(0), "sampledValue": [sampled_16(20, context="Transaction.Begin")]}]
+    earlier = one(host.say("StopTransaction", _stop(-1, at=70, transactionData=data)), TransactionEnded)
+    assert earlier.transaction.startswith("lost-")
+    assert one(host.say("StopTransaction", _stop(number, at=80)), TransactionEnded).transaction == str(number)
+
+
+@pytest.mark.requirement("1.6-errata-3.18")
 def test_an_end_without_id_is_told_apart_by_token_register_and_time() -> None:
     host = _host()
     first, second = _begin(host, token="A"), _begin(host, token="B", connector=2)

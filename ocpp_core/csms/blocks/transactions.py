@@ -268,9 +268,13 @@ def _ended_so(record: Record, report: TransactionReport) -> bool:
 
 
 def _goes_on_so(record: Record, report: TransactionReport) -> bool:
-    """Whether a message without id can be this transaction's: neither time nor register go back."""
+    """Whether a message without id can be this transaction's: neither time nor register go back.
+
+    It tells of readings, too: one from before the transaction began is another's.
+    """
     start, register = record.bill().start_wh, report.register
-    in_time = record.started_ms is None or record.started_ms <= to_utc_ms(report.at)
+    first_ms = to_utc_ms(report.at) if register is None else min(register.first_ms, to_utc_ms(report.at))
+    in_time = record.started_ms is None or record.started_ms <= first_ms
     return in_time and (start is None or register is None or start <= register.last_wh)
 
 
