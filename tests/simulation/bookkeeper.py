@@ -39,8 +39,22 @@ class Fact:
     """When it was sent (ms)."""
     heard: bool = False
     """Whether the CSMS acted on it."""
+    answered: list[int] = field(default_factory=list)
+    """When answers reached the station."""
+    refused: list[int] = field(default_factory=list)
+    """When CALLERRORs did."""
     acknowledged: bool = False
     """Whether an answer reached the station while it waited for one."""
+
+    def attempts(self, offline_at: list[int], timeout_ms: float) -> int:
+        """How many of its sendings failed: refused, or unanswered for the time-out on a link that lived."""
+        failed = 0
+        for said in self.said:
+            until = min([said + timeout_ms, *(at for at in offline_at if at >= said)])
+            refused = any(said <= at <= until for at in self.refused)
+            answered = any(said <= at < until for at in self.answered)
+            failed += refused or (not answered and until == said + timeout_ms)
+        return failed
 
     @property
     def at(self) -> str:
@@ -66,7 +80,7 @@ class Fact:
 
 @dataclass(slots=True)
 class Account:
-    """All that was said of one transaction; ``name`` is what the CSMS calls it, None if that never left it."""
+    """All that was said of one transaction; ``name`` is what the CSMS calls it, None if it never said."""
 
     name: str | None
     starts: list[Fact] = field(default_factory=list)
@@ -118,10 +132,11 @@ def facts(messages: Iterable[Message], timeout_ms: float) -> list[Fact]:
             fact = known.setdefault(frame[1], Fact(frame[1], frame[2], frame[3], message.version))
             fact.said.append(message.at)
             fact.heard = fact.heard or message.heard is not None
-        elif frame[0] == 3 and frame[1] in known and message.heard is not None:
+        elif frame[0] in (3, 4) and frame[1] in known and message.heard is not None:
             fact, heard = known[frame[1]], message.heard
+            (fact.answered if frame[0] == 3 else fact.refused).append(heard)
             waited = heard - max(said for said in fact.said if said <= heard)
-            fact.acknowledged = fact.acknowledged or waited < timeout_ms
+            fact.acknowledged = fact.acknowledged or (frame[0] == 3 and waited < timeout_ms)
     return list(known.values())
 
 
@@ -166,7 +181,7 @@ def _nameless(books: list[Account], fact: Fact) -> Account:
         and not account.ends
         and not account.starts[0].acknowledged
         and place in (None, account.evse)
-        and account.facts[-1].registers[-1][2] <= register
+        and account.facts[-1].registers[-1][2] <= register + 0.5  # a meterStop is rounded
     ]
     # A StopTransaction names no connector: the register that is closest is the same meter's.
     possible.sort(key=lambda account: register - account.facts[-1].registers[-1][2])

@@ -65,6 +65,12 @@ class Case:
     config: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the station."""
 
+    @property
+    def faultless(self) -> bool:
+        """Whether nothing goes wrong, and no call times out."""
+        faults = (self.power_loss, self.cut, self.store, self.csms_store, self.misanswers, self.shunned)
+        return not any(faults) and self.delay_ms < 1_000
+
     def __str__(self) -> str:
         said = {
             member.name: value

@@ -18,8 +18,11 @@ from ocpp_core.csms import (
     RequestStart,
     RequestStop,
     StatusReported,
+    Topic,
     TransactionEnded,
     TransactionStarted,
+    TransactionUpdated,
+    Trigger,
 )
 from ocpp_core.domain.status import RegistrationStatus
 from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
@@ -58,6 +61,7 @@ class Central:
         """The message ids of the facts that arrived, in the order in which they first did."""
         self.statuses: dict[tuple[int, int], str] = {}
         self.started: list[str] = []
+        self.updated: list[TransactionUpdated] = []
         self.ended: list[str] = []
         self._link: Link | None = None
         self._mute = False
@@ -161,6 +165,10 @@ class Central:
         if running:
             self._call(RequestStop(running[0]))
 
+    def trigger(self, topic: Topic) -> None:
+        """Have the station say something now."""
+        self._call(Trigger(topic))
+
     def _call(self, command: Command) -> None:
         if self.csms is None:
             return
@@ -220,5 +228,7 @@ class Central:
             self.statuses[action.ref.evse, action.ref.connector] = action.wire_status
         elif isinstance(action, TransactionStarted):
             self.started.append(action.transaction)
+        elif isinstance(action, TransactionUpdated):
+            self.updated.append(action)
         elif isinstance(action, TransactionEnded):
             self.ended.append(action.transaction)

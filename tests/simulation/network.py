@@ -59,6 +59,7 @@ class Link:
                 message.heard = world.now
         elif self.up:
             message.heard = world.now
+            world.watch.hears(message.frame)
             world.site.receive(text)
 
 

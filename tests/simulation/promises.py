@@ -1,25 +1,23 @@
 """What the station and the CSMS promise, however a run went.
 
-Some promises are checked while the world turns (:func:`before_sending`, :func:`while_energy_flows`), the
-others when it has come to rest (:func:`check`). A broken one is an AssertionError.
+These are checked when the world has come to rest; :mod:`tests.simulation.watch` has those that hold at every
+moment. A broken one is an AssertionError.
 
 Safety: nothing is lost, doubled, invented or changed. Liveness: once nothing goes wrong any more, all of it
 is told within :data:`BOUND_MS`.
 """
 
-import json
 from collections import Counter, defaultdict
 from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ocpp_core.csms import Bill
-from ocpp_core.domain.status import RegistrationStatus
-from ocpp_core.station import TxPoint
 from ocpp_core.versions import OcppVersion
 
 from . import bookkeeper
 from .bookkeeper import Account, Fact
+from .central import UTC_MS
 from .hardware import MS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -31,37 +29,6 @@ SLACK_MS = 10_000
 """How late the last reading of a series may miss a transaction's end."""
 
 
-# ---------------------------------------------------------------------- while the world turns
-
-
-def before_sending(world: "World", text: str) -> None:
-    """A fact is durable before its frame leaves; and nothing leaves that the CSMS has not allowed."""
-    frame = json.loads(text)
-    if frame[0] != 2:
-        return
-    if bookkeeper.tells_fact(frame):
-        durable = any(frame[1] in row for rows in world.site.store.load().values() for row in rows.values())
-        assert durable, f"{frame[2]} {frame[1]} leaves, and the store does not know it"
-    allowed = world.site.registered is RegistrationStatus.ACCEPTED or frame[2] == "BootNotification"
-    assert allowed, f"{frame[2]} leaves although the CSMS has not accepted the station (B02.FR.02)"
-
-
-def while_energy_flows(world: "World") -> None:
-    """Energy flows only in a transaction that would survive a power loss.
-
-    Where the flow of energy is what makes a transaction, it comes first by its nature.
-    """
-    if world.site.config.tx_start_points == {TxPoint.ENERGY_TRANSFER}:
-        return
-    rows = world.site.store.load().get("transactions", {}).values()
-    known = {json.loads(row)["evse"] for row in rows}
-    for number, outlet in world.site.outlets.items():
-        assert number in known or not outlet.flows, f"energy flows at EVSE {number}, unknown to the store"
-
-
-# ---------------------------------------------------------------------- when it has come to rest
-
-
 def check(world: "World") -> None:
     """Raise AssertionError for the first promise that is broken."""
     _drained(world)
@@ -70,7 +37,7 @@ def check(world: "World") -> None:
     _same_id_same_payload(world)
     _each_once(books)
     _one_version_each(books)
-    _given_up_only_after_its_attempts(world, facts)
+    _given_up_after_its_attempts(world, facts)
     _every_record_is_told(world, books)
     for account in books:
         _forward(account)
@@ -132,25 +99,31 @@ def _one_version_each(books: list[Account]) -> None:
         assert len(versions) == 1, f"{account.name} was told in {versions}"
 
 
-def _given_up_only_after_its_attempts(world: "World", facts: list[Fact]) -> None:
-    """A fact whose answer never came was sent as often as is configured, and the operator was told (E13)."""
+def _given_up_after_its_attempts(world: "World", facts: list[Fact]) -> None:
+    """A fact is given up after as many attempts as configured, not before nor later (E13.FR.03, E13.FR.04).
+
+    What fails with its link, or with the power, was no attempt. The operator is told of each.
+    """
+    attempts, timeout_ms = world.site.config.attempts, world.site.config.message_timeout * 1000
     given_up = [fact for fact in facts if not fact.acknowledged]
-    for fact in given_up:
-        assert len(fact.said) >= world.site.config.attempts, (
-            f"{fact.action} {fact.call_id} was given up after {len(fact.said)} sendings"
-        )
+    forgotten = len(world.case.power_loss)  # attempts that were counted, but not durably
+    for fact in facts:
+        failed = fact.attempts(world.watch.offline_at, timeout_ms)
+        name = f"{fact.action} {fact.call_id}"
+        assert failed <= attempts + forgotten, f"{name} was tried {failed} times"
+        assert fact.acknowledged or failed >= attempts, f"{name} was given up after {failed} attempts"
     if not world.case.power_loss:  # else a notice may have been lost
-        assert world.site.discards == len(given_up), (
-            f"{len(given_up)} facts were given up, {world.site.discards} discards were told"
+        assert world.watch.discards == len(given_up), (
+            f"{len(given_up)} facts were given up, {world.watch.discards} discards were told"
         )
 
 
 def _every_record_is_told(world: "World", books: list[Account]) -> None:
     """What the station said was recorded is told to the CSMS (2.x tells every fact)."""
-    if world.site.thinned:
+    if world.watch.thinned:
         return
     told = {account.name: len(account.facts) for account in books if account.version is not OcppVersion.V16}
-    recorded = Counter(fact.transaction for fact in world.site.facts)
+    recorded = Counter(fact.transaction for fact in world.watch.facts)
     for transaction, count in recorded.items():
         if transaction in told or world.case.version not in ("any", OcppVersion.V16):
             assert told.get(transaction, 0) >= count, (
@@ -199,7 +172,7 @@ def _in_order(world: "World", facts: list[Fact]) -> None:
 def _series_without_hole(world: "World", account: Account) -> None:
     """Periodic readings lie one interval apart, from the start to the end; none is left out (E02, E06)."""
     config, end = world.site.config, account.ends[0]
-    if world.case.clock or world.site.thinned:
+    if world.case.clock or world.watch.thinned:
         return  # their times do not tell, or some were given up
     told = [fact.registers[0][0] for fact in account.updates if _periodic(fact)]
     kept = [at for at, context, _ in end.registers if context == "Sample.Periodic"]
@@ -207,8 +180,10 @@ def _series_without_hole(world: "World", account: Account) -> None:
     for series, interval in ((told, config.sample_interval), (kept, config.ended_interval)):
         if interval and (series is told or config.ended_samples_limit >= 500):
             moments = [_ms(at) for at in (account.starts[0].at, *series, end.at)]
-            if account.cut_short:
-                moments.pop()  # it ended in the dark, no reading before
+            if account.cut_short:  # nothing was read in the dark, between the power loss and the end
+                moments[-1:] = [
+                    UTC_MS + at for at in world.watch.power_lost_at if len(world.case.power_loss) == 1
+                ]
             for before, after in pairwise(moments):
                 assert after - before <= interval * 1000 + slack_ms, f"{account.name}: a hole in {moments}"
 
@@ -241,6 +216,8 @@ def _heard_is_what_is_billed(world: "World", books: list[Account]) -> None:
     central = world.central
     assert len(set(central.started)) == len(central.started), "a transaction started twice"
     assert len(set(central.ended)) == len(central.ended), "a transaction ended twice"
+    updates = Counter((told.transaction, told.seq_no, told.at, told.meter_wh) for told in central.updated)
+    assert all(count == 1 for count in updates.values()), "an update was told twice"
     bills = {bill.transaction: bill for bill in central.bills()}
     heard = [account for account in books if any(fact.heard for fact in account.facts)]
     assert len(bills) == len(heard), f"{len(heard)} transactions were told, {len(bills)} are billed"

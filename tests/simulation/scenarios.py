@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ocpp_core.csms import Topic
+
 from .central import REFUSED_TOKEN
 from .world import World
 
@@ -100,6 +102,14 @@ def never_online(world: World) -> None:
     world.at(230_000, lambda: site.unplug(2))
 
 
+def time_learned_late(world: World) -> None:
+    """The same, and the CSMS tells the time over and over, each time another."""
+    never_online(world)
+    for at in range(153_000, 175_000, 4_000):
+        world.at(at, lambda: world.central.trigger(Topic.HEARTBEAT))
+    world.at(180_000, lambda: world.central.trigger(Topic.METER_VALUES))
+
+
 def refused_later(world: World) -> None:
     """A token that the station lets in offline and the CSMS refuses when it hears of it."""
     site, network = world.site, world.network
@@ -145,6 +155,9 @@ SCENARIOS: dict[str, Scenario] = {
     "clock_jumps": Scenario(
         plug_then_token,
         {"clock": ((0, 5_000), (50_000, 3_600_000), (120_000, -3_600_000)), "heartbeat_s": 40},
+    ),
+    "time_learned_late": Scenario(
+        time_learned_late, {"clock": ((0, 0), (152_000, 40_000), (164_000, -40_000))}
     ),
     "slow_link": Scenario(token_then_plug, {"delay_ms": 6_000, "config": {"message_timeout": 8.0}}),
     "version_changes": Scenario(offline_end, {"version": "any"}),

@@ -16,16 +16,11 @@ from ocpp_core.station import (
     Backoff,
     CloseLink,
     DoPower,
-    LinkChanged,
     LinkFailure,
-    Notice,
-    NoticeKind,
     OpenLink,
-    RegistrationChanged,
     SendFrame,
     Station,
     StationConfig,
-    TransactionChanged,
     TxPoint,
 )
 from ocpp_core.store import Commit, MemoryStore
@@ -70,14 +65,7 @@ class Site:
         self.points = 0
         """How many points were passed before the world turned fair."""
         self.commits = 0
-        self.facts: list[TransactionChanged] = []
-        """What the station said was recorded."""
-        self.discards = 0
-        self.thinned = False
-        self.registered: RegistrationStatus | None = None
-        """What the station was last told in this life, under this version."""
         self._entropy = SeededEntropy(f"station {world.case.seed}")
-        self._version: OcppVersion | None = None
         self._booted_at = 0
         self._pushed: dict[int, int] = {}
         self._switches_at: dict[int, int] = {}
@@ -109,7 +97,7 @@ class Site:
     @property
     def at_rest(self) -> bool:
         """Whether the station owes nobody anything."""
-        if self.station is None or self.registered is not RegistrationStatus.ACCEPTED:
+        if self.station is None or self.world.watch.registered is not RegistrationStatus.ACCEPTED:
             return False
         state = self.station.state(self.mono)
         idle = state["queue"]["facts"] == 0 and all(evse["transaction"] is None for evse in state["evses"])
@@ -124,7 +112,6 @@ class Site:
         self.world.note("boot")
         self._booted_at = self.world.now
         self._pushed.clear()
-        self._forget_registration()
         self.station = Station(self.config, self._entropy, 0.0, self.store.load())
         self._drain()
         self.read_meters()
@@ -141,12 +128,9 @@ class Site:
             outlet.advance(self.world.now)
             outlet.closed = False
         self.station = None
+        self.world.watch.power_lost()
         self.world.network.drop()
         self.world.after(self.world.case.off_ms, self.boot)
-
-    def _forget_registration(self) -> None:
-        self.registered = None
-        self._version = None
 
     # ------------------------------------------------------------------ people
 
@@ -264,6 +248,7 @@ class Site:
             if isinstance(action, Commit) and not self._store(action):
                 station.store_failed("disk full", self.mono)
                 return
+            self.world.watch.sees(action)
             self._do(station, action)
         if noticed:
             self._survives()
@@ -290,7 +275,6 @@ class Site:
     def _do(self, station: Station, action: Any) -> None:
         world = self.world
         if isinstance(action, SendFrame):
-            promises.before_sending(world, action.text)
             if world.network.link is not None:
                 world.network.link.send(action.text, from_station=True)
         elif isinstance(action, OpenLink):
@@ -301,24 +285,13 @@ class Site:
             at = world.now + world.draw(5, world.case.contactor_ms)
             at = self._switches_at[action.evse] = max(at, self._switches_at.get(action.evse, 0))
             world.at(at, lambda: self._switch(station, action))
-        elif isinstance(action, TransactionChanged):
-            self.facts.append(action)
-        elif isinstance(action, RegistrationChanged):
-            self.registered = action.status
-        elif isinstance(action, LinkChanged):
-            if action.version not in (None, self._version):
-                self.registered = None  # a version switch needs a new boot (B10.FR.10)
-                self._version = action.version
-        elif isinstance(action, Notice):
-            self.discards += action.kind is NoticeKind.FACT_DISCARDED
-            self.thinned = self.thinned or action.kind is NoticeKind.FACTS_THINNED
 
     def _switch(self, station: Station, action: DoPower) -> None:
         if station is not self.station:
             return
         self.read_meters()
         self.outlets[action.evse].closed = action.on
-        promises.while_energy_flows(self.world)
+        self.world.watch.energy()
         self._input(lambda station: station.power_switched(action.evse, action.on, self.mono))
 
 

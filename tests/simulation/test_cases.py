@@ -10,7 +10,24 @@ import pytest
 from . import explore
 from .case import Case
 
-ONCE_BROKEN: dict[str, str] = {}
+ONCE_BROKEN: dict[str, str] = {
+    "a frame that the store held back timed out before it left, which counted as an attempt": (
+        '{"version":"ocpp2.1","script":"token_then_plug","delay_ms":3000,"store":[5],'
+        '"config":{"message_timeout":7.0,"attempts":1}}'
+    ),
+    "a boot that knew the time was forgotten, and the one before it moved to another time": (
+        '{"version":"any","script":"never_online","seed":2523,"power_loss":[43,57],'
+        '"off_ms":200000,"cut":[1,22,45,70],"delay_ms":5000,"contactor_ms":8000,'
+        '"csms_store":[4,9,16],"misanswers":[[36,"unanswered"]],"shunned":[[5,"unanswered"]],'
+        '"verdicts":["Accepted","Accepted","Pending"],"heartbeat_s":30,'
+        '"config":{"sample_interval":20,"ended_interval":15,"ended_samples_limit":3}}'
+    ),
+    "an end without number was taken for that of a transaction that began later": (
+        '{"version":"ocpp1.6","script":"two_at_once","seed":1512,"power_loss":[37,64],'
+        '"off_ms":200000,"cut":[26,27,30,53],"silence_ms":5000,"contactor_ms":8000,'
+        '"store":[16,19,32],"csms_store":[14],"shunned":[[0,"unheard"]],"config":{"attempts":1}}'
+    ),
+}
 """What broke -> the case that showed it."""
 
 if "SIMULATION_CASE" in os.environ:

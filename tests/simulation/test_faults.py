@@ -30,7 +30,7 @@ def go_through(cases: Callable[[str, str], Iterator[Case]], version: str, script
 def test_scenario_without_faults(version, script):
     world = explore.without_faults(version, script)
     assert world.central.started
-    assert world.site.discards == 0 or script == "slow_link"
+    assert world.watch.discards == 0 or script == "slow_link"
 
 
 @pytest.mark.requirement("E04.FR.01", "E04.FR.02", "E01.FR.08")

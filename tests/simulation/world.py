@@ -16,6 +16,7 @@ from .case import ANY, Case
 from .central import Central
 from .network import Message, Network
 from .site import Site
+from .watch import Watch
 
 EVSES = 2
 STEPS = 200_000
@@ -40,6 +41,7 @@ class World:
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self.network = Network(self)
+        self.watch = Watch(self)
         self.central = Central(self)
         self.site = Site(self)
         self.site.boot()

@@ -1,0 +1,49 @@
+"""The exploration notices what it is for: every mutant breaks a promise within a reduced exploration."""
+
+from collections.abc import Iterator
+from itertools import islice, zip_longest
+from random import Random
+
+import pytest
+
+from ocpp_core.errors import OcppError
+
+from . import explore
+from .case import Case
+from .mutants import MUTANTS
+from .scenarios import SCENARIOS
+
+LIMIT = 600
+"""Cases that a mutant may survive."""
+
+
+def reduced() -> Iterator[Case]:
+    """A sample of every set of cases and of random ones, mixed; the same one each time."""
+    random = Random(1)
+    places = [(version, script) for script in SCENARIOS for version in explore.versions(script)]
+    yield from (explore.case(version, script) for version, script in places)
+    sets = (explore.power_losses, explore.cuts, explore.store_failures, explore.bad_answers)
+    chosen = [
+        random.sample(cases, min(len(cases), LIMIT))
+        for make in sets
+        for cases in [[case for place in places for case in make(*place)]]
+    ]
+    drawn = [explore.random_case(seed) for seed in range(LIMIT)]
+    for turn in zip_longest(*chosen, drawn):
+        yield from (case for case in turn if case is not None)
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return list(islice(reduced(), LIMIT))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_mutant_is_killed(mutant, cases, monkeypatch):
+    mutant(monkeypatch)
+    for case in cases:
+        try:
+            explore.run(case)
+        except (AssertionError, OcppError, LookupError):
+            return
+    pytest.fail(f"survived {len(cases)} cases")
