@@ -22,7 +22,7 @@ STRATEGIES = ROOT / "tests" / "messages" / "strategies"
 
 
 def on_disk(path: Path) -> Path:
-    """Where a generated file is: in the installed package where there is no source tree (the wheel's test)."""
+    """Where a generated file is: in the installed package where no source tree is (the wheel under test)."""
     source = ROOT / "ocpp_core"
     if source.exists() or not path.is_relative_to(source):
         return path
