@@ -12,8 +12,10 @@ from .errors import (
     KeyStoreError,
     KeyUnsuitableError,
 )
+from .failures import named_failures, take_failure
 from .files import FileKeyStore, SoftwareKey
 from .handshake import Handshake, HandshakeEndedError, drive
+from .ring import KeyRing
 from .secret import Secret, SecretSource, no_secret, one_secret, secret_file
 from .store import KeyAlgorithm, KeyStore, PrivateKey
 
@@ -21,6 +23,7 @@ __all__ = [
     "KeyStore",
     "PrivateKey",
     "KeyAlgorithm",
+    "KeyRing",
     "FileKeyStore",
     "SoftwareKey",
     "Secret",
@@ -31,6 +34,8 @@ __all__ = [
     "Handshake",
     "HandshakeEndedError",
     "drive",
+    "named_failures",
+    "take_failure",
     "KeyStoreError",
     "KeyNameError",
     "KeyNotFoundError",

@@ -1,7 +1,7 @@
 """Key files: mode 0600, written whole or not at all, never overwritten."""
 
-import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import KeyExistsError, KeyNotFoundError, KeyStorageError
@@ -24,22 +24,18 @@ def prepare(directory: Path) -> None:
 
 def write_new(path: Path, data: bytes) -> None:
     """Make a file durably, complete or not at all. Raises KeyExistsError, KeyStorageError."""
-    new = path.with_name(f".{path.name}{_NEW}")
     try:
-        with contextlib.suppress(FileNotFoundError):
-            new.unlink()
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(new, path)  # unlike a rename it fails if the name is taken
-        finally:
-            new.unlink()
-        _sync_directory(path.parent)
+        _write(path, data, os.link)  # unlike a rename it fails if the name is taken
     except FileExistsError:
         raise KeyExistsError(f"there is a key {path.stem!r}") from None
+    except OSError as error:
+        raise KeyStorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace a file durably: afterwards it is the old one or the new one. Raises KeyStorageError."""
+    try:
+        _write(path, data, os.replace)
     except OSError as error:
         raise KeyStorageError(f"cannot write {path}: {error.strerror}") from error
 
@@ -74,6 +70,21 @@ def names(directory: Path) -> list[str]:
     except OSError as error:
         raise KeyStorageError(f"cannot read {directory}: {error.strerror}") from error
     return [path.stem for path in found if path.suffix == SUFFIX and not path.name.startswith(".")]
+
+
+def _write(path: Path, data: bytes, put: Callable[[Path, Path], None]) -> None:
+    new = path.with_name(f".{path.name}{_NEW}")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        put(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync_directory(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

@@ -31,8 +31,8 @@ from .store import (
     usable_public_key,
 )
 
-TSS2_HEADER: Final = b"-----BEGIN TSS2 PRIVATE KEY-----"
-"""What a key file begins with whose key only a TPM can use."""
+TPM_HEADERS: Final = b"-----BEGIN TSS2 PRIVATE KEY-----", b"handle:0x"
+"""What the file of a key begins with that only a TPM can use."""
 MAX_PKCS12_SIZE: Final = 256 << 10
 
 
@@ -45,8 +45,9 @@ class SoftwareKey(PrivateKey):
         self._key = key
         self._password = password
 
-    def _sign_csr(self, builder: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
-        return builder.sign(self._key, digest_for(self.public_key))
+    def sign_request(self, request: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
+        """See :meth:`PrivateKey.sign_request`."""
+        return request.sign(self._key, digest_for(self.public_key))
 
     def _install(self, context: ssl.SSLContext, chain: Path) -> None:
         password = (
@@ -87,9 +88,10 @@ class FileKeyStore(KeyStore):
         """See :meth:`KeyStore.load`. KeyUnsuitableError: the key needs a TPM."""
         path = self._path(name)
         data = disk.read(path)
-        if TSS2_HEADER in data:
-            raise KeyUnsuitableError(f"the key {name!r} is in a TPM: open the directory with a TpmKeyStore")
-        return self._load_software(name, path, data)
+        if data.startswith(TPM_HEADERS):
+            return self._load_tpm(name, path, data)
+        password = self._password(name)
+        return SoftwareKey(name, path, parse_key(data, password, str(path)), password)
 
     def names(self) -> tuple[str, ...]:
         """See :meth:`KeyStore.names`."""
@@ -98,6 +100,11 @@ class FileKeyStore(KeyStore):
     def delete(self, name: str) -> None:
         """See :meth:`KeyStore.delete`. On flash memory the octets may live on until they are reused."""
         disk.remove(self._path(name))
+
+    def path(self, name: str) -> Path | None:
+        """See :meth:`KeyStore.path`."""
+        path = self._path(name)
+        return path if path.is_file() else None
 
     def import_key(self, name: str, data: bytes, password: Secret | None = None) -> PrivateKey:
         """Take in a private key in PEM or DER, ``password`` being that of ``data``.
@@ -125,9 +132,8 @@ class FileKeyStore(KeyStore):
         disk.write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _encryption(password)))
         return SoftwareKey(name, path, key, password)
 
-    def _load_software(self, name: str, path: Path, data: bytes) -> PrivateKey:
-        password = self._password(name)
-        return SoftwareKey(name, path, parse_key(data, password, str(path)), password)
+    def _load_tpm(self, name: str, path: Path, data: bytes) -> PrivateKey:
+        raise KeyUnsuitableError(f"the key in {path} is a TPM's: open the directory with a TpmKeyStore")
 
 
 def parse_key(data: bytes, password: Secret | None, origin: str) -> SigningKey:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from .errors import KeyStoreError
+from .failures import named_failures
 
 
 class HandshakeEndedError(KeyStoreError, ConnectionError):
@@ -25,6 +26,7 @@ class Handshake:
     def __init__(
         self, context: ssl.SSLContext, *, server_hostname: str | None = None, server_side: bool = False
     ) -> None:
+        self._context = context
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self.ssl_object = context.wrap_bio(self.incoming, self.outgoing, server_side, server_hostname)
@@ -42,10 +44,12 @@ class Handshake:
 
         Raises:
             ssl.SSLError: the handshake failed; :attr:`outgoing` may hold an alert to send.
+            KeyStoreError: it failed because the key could not sign, and this says why.
         """
         self.incoming.write(data)
         try:
-            self.ssl_object.do_handshake()
+            with named_failures(self._context):
+                self.ssl_object.do_handshake()
         except ssl.SSLWantReadError:
             pass
         else:
@@ -68,14 +72,14 @@ async def drive(
         in_worker: ``asyncio.to_thread``, ``anyio.to_thread.run_sync`` or ``trio.to_thread.run_sync``.
 
     Raises:
-        ssl.SSLError: it failed; the peer has been sent the alert. HandshakeEndedError, and what ``receive``
-        and ``send`` raise.
+        ssl.SSLError, KeyStoreError: as :meth:`Handshake.step`; the peer has been sent the alert.
+        HandshakeEndedError, and what ``receive`` and ``send`` raise.
     """
     data = b""
     while True:
         try:
             out = await in_worker(handshake.step, data)
-        except ssl.SSLError:
+        except (ssl.SSLError, KeyStoreError):
             if alert := handshake.outgoing.read():
                 await send(alert)
             raise

@@ -78,7 +78,11 @@ class PrivateKey(ABC):
         builder = x509.CertificateSigningRequestBuilder(subject)
         for extension in extensions:
             builder = builder.add_extension(extension.value, extension.critical)
-        return self._sign_csr(builder).public_bytes(Encoding.PEM).decode("ascii")
+        return self.sign_request(builder).public_bytes(Encoding.PEM).decode("ascii")
+
+    @abstractmethod
+    def sign_request(self, request: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
+        """Sign a request that has been put together elsewhere. Raises what :meth:`sign_csr` raises."""
 
     def use_for_tls(self, context: ssl.SSLContext, chain: Path) -> None:
         """Make this key the one that ``context`` authenticates with.
@@ -96,10 +100,6 @@ class PrivateKey(ABC):
         if _certified_key(chain) != self._public_key:
             raise KeyMismatchError(f"the certificate in {chain} belongs to another key than {self._name!r}")
         self._install(context, chain)
-
-    @abstractmethod
-    def _sign_csr(self, builder: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
-        """Sign the request."""
 
     @abstractmethod
     def _install(self, context: ssl.SSLContext, chain: Path) -> None:
@@ -139,6 +139,10 @@ class KeyStore(ABC):
     @abstractmethod
     def delete(self, name: str) -> None:
         """Remove a key for good. Raises KeyNotFoundError, KeyNameError, KeyStorageError."""
+
+    @abstractmethod
+    def path(self, name: str) -> Path | None:
+        """The key's file, as the store keeps it; None if there is none. Raises KeyNameError."""
 
 
 def check_name(name: str) -> str:
