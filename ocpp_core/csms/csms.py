@@ -13,6 +13,8 @@ rows that the old one committed. What must outlive a connection is in those rows
 the station is accepted, its open and recently ended transactions, what it reported last.
 """
 
+from urllib.parse import quote
+
 from pydantic import JsonValue
 
 from ..domain.status import RegistrationStatus
@@ -63,8 +65,12 @@ INTERNAL_ERROR = 1011
 
 
 def tables_of(identity: str) -> tuple[str, str, str]:
-    """The tables that hold the rows of an identity, so that one store can hold those of many."""
-    return f"csms/{identity}", f"csms/{identity}/transactions", f"csms/{identity}/progress"
+    """The tables that hold the rows of an identity, so that one store can hold those of many.
+
+    The identity stands there percent-encoded: with a slash of its own it would name another's tables.
+    """
+    name = f"csms/{quote(identity, safe='', errors='surrogatepass')}"
+    return name, f"{name}/transactions", f"{name}/progress"
 
 
 _RESULTS = (CommandAnswered, CommandFailed, CallSucceeded, CallFailed)

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocpp_core import ConfigurationError, LocalProtocolError, OcppVersion, SeededEntropy, StoreError
 from ocpp_core.csms import (
@@ -25,6 +27,15 @@ from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
 from ocpp_core.rpc import CallFailed, SendFrame
 from ocpp_core.store import Commit, MemoryStore, Put
 from tests.csms.csms_kit import ASKING, OPEN_HOUSE, V16, V201, VERSIONS, Driver, Host, noticed, of, one
+
+NAMES = st.text(st.sampled_from("a/%2F") | st.characters(), max_size=9) | st.sampled_from(
+    ["CP", "CP/transactions", "CP%2Ftransactions", "CP/progress"]
+)
+
+
+@given(NAMES, NAMES)
+def test_no_identity_can_name_the_tables_of_another(first: str, second: str) -> None:
+    assert first == second or not set(tables_of(first)) & set(tables_of(second))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
