@@ -368,6 +368,15 @@ def test_an_end_without_id_that_tells_of_earlier_readings_is_anothers() -> None:
 
 
 @pytest.mark.requirement("1.6-errata-3.18")
+def test_an_end_without_id_is_told_apart_by_its_reading_at_the_start() -> None:
+    host = _host()
+    first, _ = _begin(host, token="A", at=5), _begin(host, token="B", connector=2)
+    data = [{"timestamp": stamp(5), "sampledValue": [sampled_16(100, context="Transaction.Begin")]}]
+    ended = one(host.say("StopTransaction", _stop(-1, transactionData=data)), TransactionEnded)
+    assert ended.transaction == str(first)
+
+
+@pytest.mark.requirement("1.6-errata-3.18")
 def test_an_end_without_id_is_told_apart_by_token_register_and_time() -> None:
     host = _host()
     first, second = _begin(host, token="A"), _begin(host, token="B", connector=2)

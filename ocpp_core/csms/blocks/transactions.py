@@ -107,6 +107,8 @@ class Transactions:
         possible = [record for record in running if _goes_on_so(record, report)]
         if len(possible) > 1 and report.id_token is not None:
             possible = [record for record in possible if report.id_token.matches(record.token)]
+        if len(possible) > 1 and report.register is not None:  # it may bring the reading at the start
+            possible = [record for record in possible if record.started_ms == report.register.first_ms]
         return possible[0] if len(possible) == 1 else None
 
     def _create(self, report: TransactionReport) -> Record:
