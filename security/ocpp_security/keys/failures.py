@@ -12,7 +12,7 @@ _failures: WeakKeyDictionary[ssl.SSLContext, KeyStoreError] = WeakKeyDictionary(
 
 def note_failure(context: ssl.SSLContext, error: KeyStoreError) -> None:
     """Remember why the key of this context did not sign; the latest reason counts."""
-    _failures[context] = error
+    _failures[context] = error.with_traceback(None)  # whose frames would keep the context alive
 
 
 def take_failure(context: ssl.SSLContext) -> KeyStoreError | None:

@@ -30,9 +30,8 @@ from .store import (
     digest_for,
     usable_public_key,
 )
+from .tss2 import is_tpm_file
 
-TPM_HEADERS: Final = b"-----BEGIN TSS2 PRIVATE KEY-----", b"handle:0x"
-"""What the file of a key begins with that only a TPM can use."""
 MAX_PKCS12_SIZE: Final = 256 << 10
 
 
@@ -88,7 +87,7 @@ class FileKeyStore(KeyStore):
         """See :meth:`KeyStore.load`. KeyUnsuitableError: the key needs a TPM."""
         path = self._path(name)
         data = disk.read(path)
-        if data.startswith(TPM_HEADERS):
+        if is_tpm_file(data):
             return self._load_tpm(name, path, data)
         password = self._password(name)
         return SoftwareKey(name, path, parse_key(data, password, str(path)), password)

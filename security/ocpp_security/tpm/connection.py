@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..keys.secret import Secret
+from ..keys.tss2 import OWNER, WrappedKey
 from .errors import (
     RECOVERABLE,
     Cause,
@@ -19,7 +20,6 @@ from .errors import (
     cause_of,
     named,
 )
-from .tss2 import OWNER, WrappedKey
 
 os.environ.setdefault("TSS2_LOG", "all+none")  # the TSS would write its errors to stderr; ours carry them
 

@@ -36,6 +36,8 @@ _SIGN = c.CFUNCTYPE(
     c.c_int, c.c_int, c.c_void_p, c.c_int, c.c_void_p, c.POINTER(c.c_uint), c.c_void_p, c.c_void_p, c.c_void_p
 )
 _PRIVATE = c.CFUNCTYPE(c.c_int, c.c_int, c.c_void_p, c.c_void_p, c.c_void_p, c.c_int)
+_VERIFY: Final = {ssl.CERT_NONE: 0, ssl.CERT_OPTIONAL: 1, ssl.CERT_REQUIRED: 3}
+_UINT64: Final = (1 << 64) - 1
 _RSA_PKCS1_PADDING, _RSA_NO_PADDING = 1, 3
 _SELF_TEST: Final = b"ocpp_security.tpm self-test"
 
@@ -79,7 +81,7 @@ context.options |= ssl.OP_NO_TICKET
 get = ctypes.CDLL(_ssl.__file__).SSL_CTX_get_options
 get.restype, get.argtypes = ctypes.c_uint64, [ctypes.c_void_p]
 pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
-raise SystemExit(get(pointer) != int(context.options))
+raise SystemExit(get(pointer) != int(context.options) % (1 << 64))
 """
 
 
@@ -161,9 +163,9 @@ class OpenSsl:
         if pointer is None or pointer % c.alignment(c.c_void_p):
             raise unavailable("SSLContext does not begin with a pointer")
         options = self._call["SSL_CTX_get_options"](pointer)
-        if options != int(context.options) or self._call["SSL_CTX_get_verify_mode"](pointer) != int(
-            context.verify_mode
-        ):
+        verify_mode = self._call["SSL_CTX_get_verify_mode"](pointer) & 3
+        # Python shows the options as a signed number until 3.12.
+        if options != int(context.options) & _UINT64 or verify_mode != _VERIFY[context.verify_mode]:
             raise unavailable("SSLContext does not begin with its SSL_CTX")
         return pointer
 
@@ -258,6 +260,7 @@ class OpenSsl:
             failure.__cause__ = error
             note_failure(context, failure)
         else:
+            take_failure(context)
             return signature
         return None
 

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from ..keys import disk
+from ..keys import disk, tss2
 from ..keys.errors import KeyFormatError
 from ..keys.files import FileKeyStore
 from ..keys.secret import SecretSource, no_secret
 from ..keys.store import KeyAlgorithm, PrivateKey, PublicKey
-from . import tss2
 from .connection import Esapi, Handle, Place, TpmConnection
 from .errors import TpmError
 from .keys import TpmKey, checked_public, read_public, template_for

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..keys.errors import KeyFormatError, KeyUnsuitableError
+from .errors import KeyFormatError, KeyUnsuitableError
 
 MAX_FILE_SIZE: Final = 64 << 10
-LOADABLE_KEY: Final = bytes.fromhex("0606678105 0a0103")
+LOADABLE_KEY: Final = bytes.fromhex("06066781050a0103")
 """The object identifier 2.23.133.10.1.3 in DER."""
 OWNER: Final = 0x40000001
 """The handle of the owner hierarchy: the parent is its primary key."""
