@@ -1,6 +1,7 @@
 # What a newcomer types. Every target makes its own environment in .venv: Python 3.11 or later, pip and make
 # are enough (PYTHON=... chooses the interpreter); Node, which only the interoperability tests and benchmarks
-# against ocpp-rpc need, is installed through apt-get when root, else those tests skip and say so.
+# against ocpp-rpc need, and the TPM in software are installed through apt-get when root, else those tests skip
+# and say so.
 
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -17,7 +18,7 @@ help:  ## list the targets
 demo: .venv/.apps  ## a central system and three stations, a cut link, a power loss, the bill
 	$(BIN)/python -m ocpp_central.demo
 
-test: .venv/.dev node  ## the whole suite, with the core's coverage (100 % of lines and branches)
+test: .venv/.dev node tpm  ## the whole suite, with the core's coverage (100 % of lines and branches)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=term --cov-fail-under=100 $(PYTEST_ARGS)
 
 check: .venv/.dev  ## format, lint, types, import contract, sizes, generated code, documentation
@@ -29,7 +30,7 @@ check: .venv/.dev  ## format, lint, types, import contract, sizes, generated cod
 	$(BIN)/python tools/generate_messages.py --check
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: .venv/.dev node  ## ratios against mobilityhouse/ocpp and ocpp-rpc, written to docs/benchmarks.md
+bench: .venv/.dev node tpm  ## ratios against mobilityhouse/ocpp and ocpp-rpc, written to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 fuzz: .venv/.fuzz  ## every fuzz target for FUZZ_SECONDS each
@@ -38,19 +39,22 @@ fuzz: .venv/.fuzz  ## every fuzz target for FUZZ_SECONDS each
 generate: .venv/.dev  ## the message models and their strategies, from the official schemas
 	$(BIN)/python tools/generate_messages.py
 
-coverage: .venv/.dev node  ## like test, with a browsable report in htmlcov/
+coverage: .venv/.dev node tpm  ## like test, with a browsable report in htmlcov/
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=html $(PYTEST_ARGS)
 
-wheel: .venv/.dev  ## build dist/*.whl and run the suite against it in a clean environment
+wheel: .venv/.dev tpm  ## build dist/*.whl and run the suite against it in a clean environment
 	tools/test_wheel.sh $(PYTEST_ARGS)
 
 clean:  ## remove everything that the other targets made
 	rm -rf .venv .wheel-venv build dist site htmlcov .coverage .coverage.* fuzz/findings tests/interop/node/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: node
+.PHONY: node tpm
 node:
 	@tools/node_packages.sh
+
+tpm: .venv/.dev
+	@tools/tpm_packages.sh
 
 # One stamp per kind of environment; a changed pyproject.toml brings it up to date.
 .venv/.apps .venv/.dev .venv/.fuzz: .venv/.%: pyproject.toml tools/environment.sh

@@ -9,7 +9,9 @@ rm -rf dist .wheel-venv
 .venv/bin/python -m pip wheel -q --no-deps --wheel-dir dist .
 tools/make_venv.sh "$(tools/find_python.sh)" .wheel-venv
 .wheel-venv/bin/python -m pip install -q --upgrade 'pip>=25.1'
-.wheel-venv/bin/python -m pip install -q "$(ls dist/*.whl)[apps]" --group dev
+extras=apps
+pkg-config --exists tss2-esys 2>/dev/null && extras+=,tpm  # what tools/tpm_packages.sh installs
+.wheel-venv/bin/python -m pip install -q "$(ls dist/*.whl)[$extras]" --group dev
 
 apart=$(mktemp -d)
 trap 'rm -rf "$apart"' EXIT
