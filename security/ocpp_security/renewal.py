@@ -3,8 +3,8 @@
 It owns the schedule (A02.FR.17 to A02.FR.20, A03.FR.02, M06.FR.07, M06.FR.10) and nothing else. Questions
 among its actions are answered by a :class:`~ocpp_security.manager.CertificateManager`, requests to send by
 the CSMS; the answers are its inputs. ``now`` is monotonic seconds; wall time is learned
-(:meth:`Renewal.set_utc`), and until then nothing that depends on it is done. Rows survive power loss: when OCSP is
-to be refreshed, and what was given up.
+(:meth:`Renewal.set_utc`), and until then nothing that depends on it is done. Rows survive power loss: when
+OCSP is to be refreshed, and what was given up.
 """
 
 import json

@@ -44,7 +44,7 @@ def parse_crl(data: bytes) -> RevocationList:
             warnings.simplefilter("ignore")  # old encodings; what matters is checked here
             load = x509.load_der_x509_crl if data[:1] == b"\x30" else x509.load_pem_x509_crl
             return _read(load(data))
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, OverflowError) as error:
+    except Exception as error:  # the library has many kinds for what is wrong with a list
         raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
 
 
@@ -53,10 +53,26 @@ def revocation(
 ) -> Revocation:
     """GOOD or REVOKED, as a list of the certificate's issuer says at UTC ``at``.
 
-    Raises CertificateError: WRONG_SUBJECT (another issuer's list, or one that is not complete), NOT_CURRENT,
-    WRONG_USAGE (the issuer may not sign lists), BAD_SIGNATURE, MALFORMED.
+    Raises CertificateError as :func:`check_crl` does, and MALFORMED.
     """
-    if crl.partial or not crl.issuer_der == certificate.issuer_der == issuer.subject_der:
+    if crl.issuer_der != certificate.issuer_der:
+        raise CertificateError(Fault.WRONG_SUBJECT)
+    check_crl(crl, issuer, at)
+    try:
+        revoked = crl.parsed.get_revoked_certificate_by_serial_number(certificate.serial)
+        removed = revoked is not None and _removed(revoked)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
+    return Revocation.GOOD if revoked is None or removed else Revocation.REVOKED
+
+
+def check_crl(crl: RevocationList, issuer: Certificate, at: datetime) -> None:
+    """Raise CertificateError unless a list is ``issuer``'s and to be believed at UTC ``at``.
+
+    WRONG_SUBJECT (another issuer's, or not complete), NOT_CURRENT, WRONG_USAGE (the issuer may not sign
+    lists), BAD_SIGNATURE.
+    """
+    if crl.partial or crl.issuer_der != issuer.subject_der:
         raise CertificateError(Fault.WRONG_SUBJECT)
     if crl.this_update > at + MAX_SKEW or crl.next_update < at:
         raise CertificateError(Fault.NOT_CURRENT, f"{crl.this_update} to {crl.next_update}")
@@ -64,12 +80,6 @@ def revocation(
         raise CertificateError(Fault.WRONG_USAGE, issuer.subject)
     if not _signed_by(crl, issuer):
         raise CertificateError(Fault.BAD_SIGNATURE, "revocation list")
-    try:
-        revoked = crl.parsed.get_revoked_certificate_by_serial_number(certificate.serial)
-        removed = revoked is not None and _removed(revoked)
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
-    return Revocation.GOOD if revoked is None or removed else Revocation.REVOKED
 
 
 def _read(crl: x509.CertificateRevocationList) -> RevocationList:

@@ -108,15 +108,16 @@ class CertificateFiles:
     def _fallback(
         anchors: dict[TrustUse, tuple[Certificate, ...]], candidates: tuple[Certificate, ...]
     ) -> Certificate | None:
-        """The fallback is the root that signed one of the others; where it is still among the anchors, power
-        was lost while it was being replaced, and it has been."""
+        """The fallback is the root that signed the one in force.
+
+        If it is still among the anchors, power was lost while it was being replaced: it has been.
+        """
         roots = anchors.get(TrustUse.CSMS, ())
-        for candidate in candidates:
-            rest = tuple(root for root in roots if root != candidate)
-            if any(root.issued_by(candidate) for root in rest):
-                anchors[TrustUse.CSMS] = rest
-                return candidate
-        return None
+        replaced = {c for c in candidates if c in roots and _signed_another(c, roots)}
+        in_force = tuple(root for root in roots if root not in replaced)
+        if replaced:
+            anchors[TrustUse.CSMS] = in_force
+        return next((c for c in candidates if _signed_another(c, in_force)), None)
 
     def _load_leaves(self, problems: list[str]) -> tuple[Leaf, ...]:
         self._leaves = {}
@@ -218,3 +219,7 @@ class CertificateFiles:
         for file in disk.files(self.layout.ocsp, frozenset({".der"})):
             if file.stem not in installed:
                 disk.remove(file)
+
+
+def _signed_another(issuer: Certificate, certificates: Iterable[Certificate]) -> bool:
+    return any(c != issuer and c.issued_by(issuer) for c in certificates)

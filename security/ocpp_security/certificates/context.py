@@ -1,0 +1,125 @@
+"""What the parts of the manager share: the directory, the keys, the policies, and what is installed."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ocpp_core.errors import OcppError
+
+from ..errors import CertificateStoreError, Fault
+from ..keys.errors import KeyNotFoundError, KeyStoreError
+from ..keys.store import KeyStore
+from ..pki.hashdata import HashAlgorithm
+from ..pki.properties import StationSubject
+from ..questions import Outcome, SecurityEvent
+from ..trust import links
+from ..trust.decisions import Change, Decision, RemoveLeaf, Status, TrustPolicy
+from ..trust.files import CertificateFiles
+from ..trust.inventory import Inventory, LeafUse
+from ..trust.leaves import LeafPolicy
+
+RECONFIGURED = (SecurityEvent.RECONFIGURATION_OF_SECURITY_PARAMETERS,)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateConfig:
+    """What the operator and the manufacturer decide."""
+
+    subjects: Mapping[LeafUse, StationSubject] = field(default_factory=dict)
+    """Whose name goes into CSRs, by use."""
+    trust: TrustPolicy = field(default_factory=TrustPolicy)
+    leaves: LeafPolicy = field(default_factory=LeafPolicy)
+    hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256
+    """In which certificates are listed and OCSP is asked; the CSMS deletes in the same (M04.FR.07)."""
+    links: Mapping[LeafUse, Path] = field(default_factory=dict)
+    """Symbolic links to keep up to date (UpdateCertificateSymlinks), each in a directory that exists."""
+    key_directory: Path | None = None
+    """Where the key store keeps its files (``NAME.key``), for links to them; None: no links."""
+    accept_pkcs1: bool = False
+    """Whether firmware may be signed with PKCS #1 v1.5 padding, which the standard does not provide for."""
+    require_status: bool = False
+    """Whether a signing certificate that names a responder or list is refused while its status is unknown."""
+
+
+@dataclass(slots=True)
+class Context:
+    """The one mutable state behind a manager."""
+
+    files: CertificateFiles
+    keys: KeyStore
+    config: CertificateConfig
+    inventory: Inventory
+    in_use: frozenset[str] = frozenset()
+    """Fingerprints of what the connection to the CSMS rests on."""
+    _public: dict[str, bytes] = field(default_factory=dict)
+    """Public keys by name as they were read: in a TPM each costs its time."""
+
+    def carry_out(self, decision: Decision, at: datetime) -> Outcome:
+        """Make a decision's changes; FAILED if the disk or the key store does not let us."""
+        if not decision.changes:
+            return Outcome(decision.status, decision.fault, decision.detail)
+        try:
+            self.inventory = self.files.apply(decision.changes)
+            self._drop_keys(decision.changes)
+            self.update_links(at)
+        except OcppError as error:
+            return self._failed(str(error))
+        return Outcome(decision.status, decision.fault, decision.detail, RECONFIGURED)
+
+    def update_links(self, at: datetime) -> None:
+        """Re-point the symbolic links to the newest valid certificates.
+
+        Raises CertificateStoreError, or OcppError if the keys cannot be reached.
+        """
+        if not self.config.links:
+            return
+        names = self.key_names()
+        for use, link in self.config.links.items():
+            leaf = next((f for f in self.inventory.valid(use, at) if f.key_octets in names), None)
+            if leaf is None:
+                links.remove(link)
+            else:
+                links.point(link, leaf, self.key_path(names[leaf.key_octets]))
+
+    def key_names(self) -> dict[bytes, str]:
+        """The name of every usable key by its public key.
+
+        One that cannot be loaded (another's password, damaged) is as good as none. Raises KeyStoreError: the
+        keys cannot be listed.
+        """
+        names = self.keys.names()
+        self._public = {name: octets for name, octets in self._public.items() if name in names}
+        for name in names:
+            if name not in self._public:
+                with suppress(KeyStoreError):
+                    self._public[name] = self.keys.load(name).public_octets
+        return {octets: name for name, octets in self._public.items()}
+
+    def key_path(self, name: str) -> Path | None:
+        """Where a key's file is, for programs that want one."""
+        directory = self.config.key_directory
+        return None if directory is None else directory / f"{name}.key"
+
+    def delete_key(self, name: str) -> None:
+        """Destroy a key; one that is gone is no error. Raises KeyStoreError."""
+        with suppress(KeyNotFoundError):
+            self.keys.delete(name)
+
+    def _drop_keys(self, changes: tuple[Change, ...]) -> None:
+        """The key of a removed chain goes with it, unless another chain has the same."""
+        removed = {c.leaf.key_octets for c in changes if isinstance(c, RemoveLeaf)}
+        removed -= {leaf.key_octets for leaf in self.inventory.leaves}
+        if removed:
+            names = self.key_names()
+            for octets in removed & names.keys():
+                self.delete_key(names[octets])
+
+    def _failed(self, detail: str) -> Outcome:
+        """Something was not carried out: what is installed is what the directory says."""
+        try:
+            self.inventory = self.files.load()
+        except CertificateStoreError as error:
+            detail = f"{detail}; {error}"
+        return Outcome(Status.FAILED, Fault.STORAGE_FAILED, detail)

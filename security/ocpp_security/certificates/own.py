@@ -1,0 +1,165 @@
+"""The station's own certificates: signing requests, chains that come back, which to use (A02, A03)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ocpp_core.errors import OcppError
+
+from ..errors import CertificateError, Fault
+from ..pki.certificate import Certificate, parse_bundle
+from ..pki.hashdata import CertificateHashData
+from ..pki.path import Path as CertificationPath
+from ..pki.properties import StationSubject
+from ..questions import LeafState, Outcome, SecurityEvent, SigningRequest
+from ..trust.decisions import Decision, Status, decide_root_proven
+from ..trust.inventory import Leaf, LeafUse
+from ..trust.leaves import PendingKey, decide_collect, decide_leaf_proven, decide_signed, subject_name
+from .context import RECONFIGURED, Context
+
+MAX_PENDING = 4
+"""Keys of one use for which a certificate was asked and has not come; the oldest goes for a new one."""
+MAX_CSR = 5500
+"""Characters of SignCertificateRequest.csr."""
+
+_KEY_NAME = re.compile(r"(charging_station|v2g|v2g20)-([1-9][0-9]{0,8})")
+_UNJUDGED = frozenset({Fault.TOO_LARGE, Fault.UNKNOWN_REQUEST, Fault.STORAGE_FAILED})
+"""Why a chain may be refused without the certificate being at fault: no security event."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeafInfo:
+    """A certificate of the station, ready to be used."""
+
+    leaf: Leaf
+    path: CertificationPath
+    key_name: str
+    key_path: Path | None
+    files: tuple[Path, ...]
+    """Where the chain is."""
+
+
+class OwnCertificates:
+    """Certificates of the charging station and of its ISO 15118 server (SECC)."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def make_request(self, use: LeafUse, at: datetime) -> SigningRequest | Outcome:
+        """Make a key pair and a CSR for it (A02.FR.02, A02.FR.03); an Outcome says why there is none."""
+        keys = self._context.keys
+        try:
+            subject = subject_name(self._context.config.subjects.get(use, StationSubject("", "")))
+            self._make_room(use, at)
+            number = max((key.request_id for key in self._keys()), default=0) + 1
+            name = f"{use.name.lower()}-{number}"
+            csr = keys.create(name).sign_csr(subject)
+        except CertificateError as error:
+            return Outcome(Status.FAILED, error.fault, str(error), use=use)
+        except OcppError as error:
+            return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error), use=use)
+        if len(csr) > MAX_CSR:
+            return Outcome(Status.FAILED, Fault.TOO_LARGE, f"CSR of {len(csr)} characters", use=use)
+        return SigningRequest(use, number, csr, self._root_name(use))
+
+    def take(
+        self, pem: str, at: datetime, *, use: LeafUse | None = None, request_id: int | None = None
+    ) -> Outcome:
+        """CertificateSigned: take the chain or refuse it (A02.FR.06, A02.FR.07, A02.FR.16, A02.FR.26)."""
+        context = self._context
+        try:
+            decision, key = decide_signed(
+                context.inventory,
+                context.config.leaves,
+                {key.public: key for key in self._keys()},
+                context.config.subjects,
+                pem,
+                at,
+                use=use,
+                request_id=request_id,
+                crls=context.files.load_crls(),
+            )
+        except OcppError as error:
+            return Outcome(Status.REJECTED, Fault.STORAGE_FAILED, str(error), use=use)
+        outcome = context.carry_out(decision, at)
+        whose = use if key is None else key.use
+        if outcome.accepted:
+            begins = parse_bundle(pem)[0].not_before
+            return Outcome(Status.ACCEPTED, events=RECONFIGURED, use=whose, valid_from=begins)
+        blamed = outcome.fault not in _UNJUDGED
+        events = (SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE,) if blamed else ()
+        return Outcome(Status.REJECTED, outcome.fault, outcome.detail, events, whose)
+
+    def state(self, use: LeafUse, at: datetime) -> LeafState:
+        """How long a use is served, counting only certificates that have a path; and what is to come."""
+        inventory = self._context.inventory
+        expires = min((f.certificate.not_after for f in inventory.current(use, at)), default=None)
+        begins = [f.certificate.not_before for f in inventory.of_use(use)]
+        return LeafState(use, expires, min((begin for begin in begins if begin > at), default=None))
+
+    def expires_in(self, use: LeafUse, at: datetime) -> timedelta | None:
+        """How long until the first of a use's current certificates expires; None: there is none."""
+        expires = self.state(use, at).expires
+        return None if expires is None else expires - at
+
+    def usable(self, use: LeafUse, at: datetime) -> tuple[LeafInfo, ...]:
+        """The certificates of a use that are valid and have a key, newest first.
+
+        A charging station connects with the first and tries the others if that fails (A02.FR.28). Raises
+        OcppError: the keys cannot be reached.
+        """
+        context, names = self._context, self._context.key_names()
+        return tuple(
+            LeafInfo(
+                leaf,
+                context.inventory.path(leaf, at),
+                names[leaf.key_octets],
+                context.key_path(names[leaf.key_octets]),
+                context.files.leaf_files(leaf),
+            )
+            for leaf in context.inventory.valid(use, at)
+            if leaf.key_octets in names
+        )
+
+    def connected(self, root: Certificate | None, leaf: Certificate | None, at: datetime) -> Outcome:
+        """The station is connected: drop what was kept in case that this would fail.
+
+        The fallback root goes once the new one has proved itself (M05.FR.13), and so do the charging station
+        certificates that are not the one in use (A02.FR.10), be they old or new (A02.FR.29).
+        """
+        context = self._context
+        context.in_use = frozenset(c.fingerprint for c in (root, leaf) if c is not None)
+        changes = () if root is None else decide_root_proven(context.inventory, root)
+        dropped, newer = ((), False) if leaf is None else decide_leaf_proven(context.inventory, leaf)
+        outcome = context.carry_out(Decision(Status.ACCEPTED, changes=(*changes, *dropped)), at)
+        if not outcome.accepted:
+            return outcome
+        events = (SecurityEvent.DISCARDED_RENEWED_CLIENT_CERTIFICATE,) if newer else ()
+        return Outcome(Status.ACCEPTED, events=events)
+
+    def _keys(self) -> Iterator[PendingKey]:
+        """The keys that were made for CSRs. Raises OcppError."""
+        for octets, name in self._context.key_names().items():
+            match = _KEY_NAME.fullmatch(name)
+            if match is not None:
+                yield PendingKey(name, LeafUse[match[1].upper()], int(match[2]), octets)
+
+    def _make_room(self, use: LeafUse, at: datetime) -> None:
+        """Drop expired chains beyond the limit, and the oldest keys that still wait for a certificate."""
+        context = self._context
+        expired = decide_collect(context.inventory, context.config.leaves, at)
+        context.carry_out(Decision(Status.ACCEPTED, changes=expired), at)
+        served = {leaf.key_octets for leaf in context.inventory.leaves}
+        waiting = [key for key in self._keys() if key.use is use and key.public not in served]
+        waiting.sort(key=lambda key: key.request_id)
+        for key in waiting[: max(0, len(waiting) - MAX_PENDING + 1)]:
+            context.delete_key(key.name)
+
+    def _root_name(self, use: LeafUse) -> CertificateHashData | None:
+        """Under which root the certificate is to be, if that is clear (A02.FR.27, A03.FR.23)."""
+        roots = self._context.inventory.trusted(use.trust)
+        if use is LeafUse.CHARGING_STATION or len(roots) != 1:
+            return None
+        return self._context.inventory.hash_data(roots[0], self._context.config.hash_algorithm)
