@@ -6,7 +6,7 @@ from typing import Any
 
 from ocpp_core.entropy import SeededEntropy
 from ocpp_core.messages import Request, Response, v16, v21, v201
-from ocpp_core.rpc import RpcConfig, RpcSession, SendFrame
+from ocpp_core.rpc import CallFailed, RpcConfig, RpcNotice, RpcSession, SendFrame
 from ocpp_core.versions import OcppVersion, Role
 
 V16, V201, V21 = OcppVersion.V16, OcppVersion.V201, OcppVersion.V21
@@ -71,3 +71,15 @@ def session(version: OcppVersion = V16, role: Role = CSMS, *, seed: int = 1, **c
 def frames(actions: list[Any]) -> list[Any]:
     """The frames among ``actions``, as JSON values."""
     return [loads(action.text) for action in actions if isinstance(action, SendFrame)]
+
+
+RESULT = '[3,"{}",{{"currentTime":"2024-03-01T12:00:00.000Z"}}]'
+
+
+def kinds(actions):
+    return [action.kind for action in actions if isinstance(action, RpcNotice)]
+
+
+def failure(actions):
+    (action,) = [action for action in actions if isinstance(action, CallFailed)]
+    return action
