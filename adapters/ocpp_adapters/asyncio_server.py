@@ -19,6 +19,7 @@ from ocpp_core.wire import ServerConfig, WebSocketServer
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
 from .stores import Finish
+from .tls_wire import SecuredServer
 
 _READ_SIZE = 256 << 10
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Connection(asyncio.BufferedProtocol, ServerDriver):
     __slots__ = ("_admission", "_paused", "_server", "_timer", "_transport")
 
     _transport: asyncio.Transport
-    _wire: WebSocketServer
+    _wire: WebSocketServer | SecuredServer
 
     def __init__(self, server: "Server") -> None:
         ServerDriver.__init__(self, server.registry)
@@ -59,14 +60,14 @@ class Connection(asyncio.BufferedProtocol, ServerDriver):
         """Who is at the other end."""
         name = self._transport.get_extra_info("peername")
         address = (name[0], name[1]) if isinstance(name, tuple) else None
-        return Peer(address, self._transport.get_extra_info("ssl_object"))
+        return Peer(address, self._wire.tls if isinstance(self._wire, SecuredServer) else None)
 
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake, or cut off one too many."""
         self._transport = cast(asyncio.Transport, transport)
-        self._wire = WebSocketServer(self._registry.config, self.now())
+        self._wire = self._server.wire(self.now())
         if self._registry.enter(self):
             self._arm()
         else:
@@ -162,9 +163,10 @@ class Connection(asyncio.BufferedProtocol, ServerDriver):
 class Server:
     """A listening CSMS. Made by :func:`serve`; an async context manager that closes in good order."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, ssl_context: ssl.SSLContext | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.registry = registry
+        self._ssl_context = ssl_context
         self.buffer = memoryview(bytearray(_READ_SIZE))
         self._listener: asyncio.Server | None = None
         self._empty = asyncio.Event()
@@ -175,6 +177,12 @@ class Server:
         """The port of the first listening socket."""
         assert self._listener is not None
         return int(self._listener.sockets[0].getsockname()[1])
+
+    def wire(self, now: float) -> WebSocketServer | SecuredServer:
+        """The machine of a new connection."""
+        if self._ssl_context is None:
+            return WebSocketServer(self.registry.config, now)
+        return SecuredServer(self.registry.config, now, self._ssl_context)
 
     async def listen(self, **options: Any) -> None:
         """Begin to listen; the options are those of ``loop.create_server``."""
@@ -220,7 +228,7 @@ async def serve(
         admit: decides on each handshake, with a session or a refusal; may be a coroutine function.
         host: where to listen; None: everywhere.
         port: 0: any that is free, see :attr:`Server.port`.
-        ssl: for ``wss://``.
+        ssl: for ``wss://``; best a policy's (:mod:`ocpp_adapters.tls_policy`).
         config: of every link.
         limits: how much to take on.
         options: further ones for ``loop.create_server``: ``reuse_port``, ``backlog``, ``sock`` ...
@@ -228,8 +236,8 @@ async def serve(
     Raises:
         OSError: it cannot listen there.
     """
-    server = Server(Registry(admit, config, limits))
-    await server.listen(host=host, port=port, ssl=ssl, **options)
+    server = Server(Registry(admit, config, limits), ssl)
+    await server.listen(host=host, port=port, **options)
     return server
 
 

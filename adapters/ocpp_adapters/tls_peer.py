@@ -1,0 +1,83 @@
+"""The certificate that a TLS peer has proved to own: serial number, owner, names, as in the standard."""
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import _ssl
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """A certificate that was verified against the trust anchors."""
+
+    common_name: str | None
+    """A station's serial number (A00.FR.511), a CSMS's host name (A00.FR.510); None unless there is one."""
+    organizations: tuple[str, ...]
+    """Its owner (A00.FR.509)."""
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    not_before: float
+    """Seconds since the epoch."""
+    not_after: float
+    chain: tuple[bytes, ...]
+    """DER, its own first; up to the trust anchor after a full handshake, only its own after a resumed one."""
+
+    def names_exactly(self, host: str) -> bool:
+        """Whether it names ``host`` and not just by a wildcard.
+
+        The common name counts if there is no DNS name among the alternative ones (RFC 2818 §3.1).
+        """
+        wanted = host.rstrip(".").lower()
+        common = () if self.dns_names or self.common_name is None else (self.common_name,)
+        return any(
+            wanted == name.rstrip(".").lower() for name in (*self.dns_names, *common, *self.ip_addresses)
+        )
+
+
+def peer_certificate(tls: ssl.SSLObject | None) -> PeerCertificate | None:
+    """The certificate at the other end; None if there is none, or none that was verified."""
+    info = None if tls is None else tls.getpeercert()
+    der = None if tls is None else tls.getpeercert(binary_form=True)
+    if tls is None or not info or der is None:
+        return None
+    return _read(info, (der, *(_der(issuer) for issuer in verified_chain(tls)[1:])))
+
+
+def validity(info: Any) -> tuple[float, float]:
+    """From when to when a certificate is valid, in seconds since the epoch."""
+    return ssl.cert_time_to_seconds(info["notBefore"]), ssl.cert_time_to_seconds(info["notAfter"])
+
+
+def verified_chain(tls: ssl.SSLObject) -> "list[_ssl.Certificate]":
+    """The path that OpenSSL has found, the peer's certificate first; empty after a resumed handshake.
+
+    Until CPython 3.13 there is no public way to it.
+    """
+    return getattr(tls, "_sslobj").get_verified_chain() or []  # noqa: B009 - not in the type's stub
+
+
+def sent_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates as the peer has sent them, in DER, verified or not."""
+    return tuple(map(_der, getattr(tls, "_sslobj").get_unverified_chain() or ()))  # noqa: B009 - likewise
+
+
+def _der(certificate: "_ssl.Certificate") -> bytes:
+    return ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
+
+
+def _read(info: Any, chain: tuple[bytes, ...]) -> PeerCertificate:
+    subject = [attribute for rdn in info.get("subject", ()) for attribute in rdn]
+    names = [value for key, value in subject if key == "commonName"]
+    alternatives = info.get("subjectAltName", ())
+    not_before, not_after = validity(info)
+    return PeerCertificate(
+        common_name=names[0] if len(names) == 1 else None,
+        organizations=tuple(value for key, value in subject if key == "organizationName"),
+        dns_names=tuple(value for kind, value in alternatives if kind == "DNS"),
+        ip_addresses=tuple(value for kind, value in alternatives if kind == "IP Address"),
+        not_before=not_before,
+        not_after=not_after,
+        chain=chain,
+    )
