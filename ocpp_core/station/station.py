@@ -435,6 +435,5 @@ def _stamps(
         yield waiting.fact.at
         yield from (sample.at for sample in waiting.fact.samples)
     for _, row in transactions.items():
-        yield row.started
         yield row.begin.at
     yield from (sample.at for _, sample in samples.items())

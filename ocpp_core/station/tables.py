@@ -8,7 +8,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..clock import Anchor
 from ..domain.metering import Sample
-from ..domain.time import Stamp
 from ..domain.tokens import ANY_TYPE, IdToken, IdTokenInfo
 from ..domain.transactions import TransactionFact
 from ..errors import StoreError
@@ -35,12 +34,12 @@ class BootRow:
 class TransactionRow:
     """A transaction under way (key: its id).
 
-    ``meter_wh`` is the register at the last fact: what is billed if no reading can be had after power loss.
+    ``begin`` was read when it started. ``meter_wh`` is the register at the last fact: what is billed if no
+    reading can be had after power loss.
     """
 
     evse: int
     connector: int
-    started: Stamp
     begin: Sample
     meter_wh: float
     driver: IdToken | None = None

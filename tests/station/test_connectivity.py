@@ -168,6 +168,18 @@ def test_nothing_is_said_on_a_link_that_closes(version):
     assert bench.statuses()[-1] == ("Preparing" if version is V16 else "Occupied")
 
 
+def test_a_boot_that_falls_due_while_the_link_closes_waits_for_the_next():
+    bench = Bench(V201, start=False)
+    bench.registration, bench.interval = "Pending", 60
+    bench.power_up()
+    bench.station.disconnect(bench.now)
+    bench.station.handle_timer(bench.now + 60)
+    bench.drain()
+    assert len(bench.sent("BootNotification")) == 1
+    bench.mend()
+    assert len(bench.sent("BootNotification")) == 2
+
+
 def test_a_frame_without_a_link_is_noticed():
     bench = Bench(autoconnect=False)
     bench.receive("[3]")

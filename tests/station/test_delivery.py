@@ -8,6 +8,7 @@ import pytest
 from ocpp_core.station import (
     NoticeKind,
 )
+from ocpp_core.store import MemoryStore
 
 from .bench import EPOCH, FACTS, POWER_PATH, V2X, V16, V201, VERSIONS, Bench, iso
 
@@ -245,7 +246,7 @@ def test_two_boots_without_time_stay_in_order(version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_clock_put_back_turns_no_transaction_back(version):
-    bench = Bench(version, sample_interval=60.0)
+    bench = Bench(version, sample_interval=60.0, ended_interval=25.0)
     bench.start_charging()
     bench.run(60)
     bench.station.set_utc(round(EPOCH.timestamp() * 1000) - 3_600_000, bench.now)
@@ -254,7 +255,8 @@ def test_a_clock_put_back_turns_no_transaction_back(version):
     times = [body.get("timestamp") or body["meterValue"][0]["timestamp"] for _, body in bench.facts()]
     assert times == sorted(times)
     for _, body in bench.facts():
-        inside = [value["timestamp"] for value in body.get("meterValue", [])]
+        values = body.get("meterValue") or body.get("transactionData") or []
+        inside = [value["timestamp"] for value in values]
         assert inside == sorted(inside)
         assert all(at <= body.get("timestamp", at) for at in inside)
 
@@ -280,3 +282,21 @@ def test_readings_of_an_earlier_boot_keep_their_time_though_its_facts_are_told(v
     times = [value["timestamp"] for value in series]
     begin = "2026-03-01T12:00:10.000Z" if version is V16 else "2026-03-01T12:00:00.000Z"
     assert times[:2] == [begin, "2026-03-01T12:00:30.000Z"]
+
+
+def test_what_is_known_of_a_boot_stays_known():
+    """When a boot ended dates its facts; that the last of them are gone must not date the others anew."""
+    bench = Bench(V201, start=False, offline_tx_for_unknown_id=True)
+    bench.dials = False
+    bench.power_up()
+    bench.start_charging()
+    bench.run(60)
+    bench.suspend()
+    bench.power_loss()
+    boot = bench.station.snapshot()["boots"]["1"]
+    assert '"last":1060.0' in boot
+    rows = bench.store.load()
+    del rows["outbox"][max(key for key, row in rows["outbox"].items() if '"boot":1' in row)]
+    bench.store = MemoryStore(rows)
+    bench.power_up()
+    assert bench.station.snapshot()["boots"]["1"] == boot

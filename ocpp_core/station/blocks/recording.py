@@ -48,7 +48,6 @@ class Recording:
         evse.row = TransactionRow(
             evse=evse.id,
             connector=evse.plugged or 1,
-            started=self._context.clock.stamp(now),
             begin=self._sample(evse, ReadingContext.TRANSACTION_BEGIN, now),
             meter_wh=evse.meter_wh,
             driver=evse.driver,
@@ -108,7 +107,7 @@ class Recording:
             (Deadline.ENDED_SAMPLE, config.ended_interval),
         ):
             if interval > 0:
-                begun = evse.row.started.mono
+                begun = evse.row.begin.at.mono
                 turns = int((now - begun) / interval + 1e-9) + 1
                 self._context.timers.set((deadline, evse.id), begun + turns * interval)
 
