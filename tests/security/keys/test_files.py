@@ -49,7 +49,7 @@ def pem_of(key: object, password: bytes | None = None, form: PrivateFormat = Pri
     return key.private_bytes(Encoding.PEM, form, encryption)  # type: ignore[attr-defined]
 
 
-@pytest.mark.requirement("A00.FR.501", "A00.FR.502", "A00.FR.503")
+@pytest.mark.requirement("A00.FR.501", "A00.FR.502", "A00.FR.503", "A02.FR.02")
 @pytest.mark.parametrize("algorithm", KeyAlgorithm)
 def test_a_key_is_found_again(folder: Path, algorithm: KeyAlgorithm) -> None:
     made = FileKeyStore(folder).create("leaf", algorithm)
@@ -167,7 +167,7 @@ def test_a_key_is_imported_and_kept_as_the_store_keeps_keys(folder: Path, form: 
     assert isinstance(kept, ec.EllipticCurvePrivateKey)
 
 
-@pytest.mark.requirement("A00.FR.501", "A00.FR.503")
+@pytest.mark.requirement("A00.FR.501", "A00.FR.502")
 @pytest.mark.parametrize(
     "key",
     [
