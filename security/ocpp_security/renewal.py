@@ -230,20 +230,20 @@ class Renewal:
             self._begin(use)
 
     def request_made(self, request: SigningRequest, now: float) -> None:
-        """The answer to :class:`~ocpp_security.questions.MakeSigningRequest`: it is sent.
-
-        Raises LocalProtocolError: none was asked for.
-        """
+        """The answer to :class:`~ocpp_security.questions.MakeSigningRequest`: it is sent, if it is still wanted
+        and is the first answer."""
         del now
-        state = self._in_stage(request.use, _Stage.MAKING)
-        state.made, state.stage = request, _Stage.SENDING
-        self._actions.append(SendSigningRequest(request))
+        state = self._requests.get(request.use)
+        if state is not None and state.stage is _Stage.MAKING:
+            state.made, state.stage = request, _Stage.SENDING
+            self._actions.append(SendSigningRequest(request))
 
     def request_failed(self, use: LeafUse, now: float) -> None:
         """No CSR could be made (no organization name, no TPM, …): tried again at the next check."""
         del now
-        self._in_stage(use, _Stage.MAKING)
-        del self._requests[use]
+        state = self._requests.get(use)
+        if state is not None and state.stage is _Stage.MAKING:
+            del self._requests[use]
 
     def sign_answered(self, request: SigningRequest, accepted: bool | None, now: float) -> None:
         """SignCertificateResponse came: Accepted, Rejected, or (None) there is none: no link, a time-out.
@@ -366,12 +366,6 @@ class Renewal:
         self._actions.append(UseNewCertificate(use))
         if use is not LeafUse.CHARGING_STATION:
             self._refresh_ocsp(now)  # M06.FR.07
-
-    def _in_stage(self, use: LeafUse, stage: _Stage) -> _Request:
-        state = self._requests.get(use)
-        if state is None or state.stage is not stage:
-            raise LocalProtocolError(f"no signing request for {use} is in that state")
-        return state
 
     # OCSP.
 

@@ -183,7 +183,7 @@ class Authority:
         by: ocsp.OCSPResponderEncoding = ocsp.OCSPResponderEncoding.HASH,
         enclose: bool = True,
     ) -> bytes:
-        """An OCSP response in DER, signed by this authority about a certificate of ``issuer`` (or its own)."""
+        """An OCSP response in DER, signed by this authority, about a certificate of ``issuer`` or its own."""
         above = issuer or self
         revoked = status is ocsp.OCSPCertStatus.REVOKED
         builder = ocsp.OCSPResponseBuilder().add_response(

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
 from ocpp_security.trust import disk, links
 from ocpp_security.trust.decisions import (
     Decision,
-    PutLeaf,
     Status,
     TrustPolicy,
     decide_delete,
@@ -455,10 +454,8 @@ def test_a_link_always_leads_to_a_whole_set(tmp_path: Path, monkeypatch: pytest.
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
-            try:
+            with suppress(CertificateStoreError):
                 links.point(link, SECC, keys[SECC.certificate])
-            except CertificateStoreError:
-                pass
         (certificate, *_) = parse_bundle((link / "chain.pem").read_bytes())
         assert parse_bundle((link / "leaf.pem").read_bytes()) == (certificate,)
         assert (link / "key.pem").read_text() == certificate.fingerprint
