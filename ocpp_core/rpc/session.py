@@ -311,7 +311,7 @@ class RpcSession:
             case Reception.TOO_MANY:
                 self._refuse(call_id, ErrorCode.GENERIC_ERROR, "too many earlier calls await their answer")
                 return
-            case Reception.OVERLAPPING:
+            case _:  # OVERLAPPING
                 self._notice(NoticeKind.CALLS_OVERLAP, f"{action} {call_id}")
         if frame.repairs:
             self._notice_repairs(action, frame.repairs)
