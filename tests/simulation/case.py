@@ -66,10 +66,15 @@ class Case:
     """Settings of the station."""
 
     @property
+    def answered(self) -> bool:
+        """Whether every call but facts is answered as it should, or fails with its link at once."""
+        failing = self.misanswers or self.csms_store or self.silence_ms
+        return not failing and self.delay_ms < 1_000
+
+    @property
     def faultless(self) -> bool:
         """Whether nothing goes wrong, and no call times out."""
-        faults = (self.power_loss, self.cut, self.store, self.csms_store, self.misanswers, self.shunned)
-        return not any(faults) and self.delay_ms < 1_000
+        return self.answered and not (self.power_loss or self.cut or self.store or self.shunned)
 
     def __str__(self) -> str:
         said = {

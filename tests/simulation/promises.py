@@ -219,8 +219,9 @@ def _heard_is_what_is_billed(world: "World", books: list[Account]) -> None:
     updates = Counter((told.transaction, told.seq_no, told.at, told.meter_wh) for told in central.updated)
     assert all(count == 1 for count in updates.values()), "an update was told twice"
     bills = {bill.transaction: bill for bill in central.bills()}
-    heard = [account for account in books if any(fact.heard for fact in account.facts)]
-    assert len(bills) == len(heard), f"{len(heard)} transactions were told, {len(bills)} are billed"
+    begun = [bill for bill in bills.values() if bill.started_at is not None]
+    heard = [account for account in books if account.starts[0].heard]
+    assert len(begun) == len(heard), f"{len(heard)} transactions were told, {len(begun)} are billed"
     for account in heard:
         if all(fact.heard for fact in account.facts):
             bill = bills.get(account.name or "") or _nameless(bills, books, account)

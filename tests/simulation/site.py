@@ -101,7 +101,7 @@ class Site:
             return False
         state = self.station.state(self.mono)
         idle = state["queue"]["facts"] == 0 and all(evse["transaction"] is None for evse in state["evses"])
-        return idle and not promises.unconverged(self.world, state)
+        return idle and state["store"] == "ok" and not promises.unconverged(self.world, state)
 
     # ------------------------------------------------------------------ power
 

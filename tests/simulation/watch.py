@@ -150,8 +150,8 @@ class Watch:
             self.registered = None  # another version needs a new boot (B10.FR.10)
             self._version = version
         self._facts_before_link = len(self.facts)
-        case, station = self.world.case, self.world.site.station
-        if station is not None and not case.misanswers and not case.silence_ms and not case.csms_store:
+        station = self.world.site.station
+        if station is not None and self.world.case.answered:
             # A reconnect: facts that could not be told hold no status back any longer.
             key = "status_16" if version is OcppVersion.V16 else "status"
             believed = self.world.central.statuses
