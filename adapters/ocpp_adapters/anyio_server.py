@@ -71,6 +71,8 @@ async def serve(
             return
         try:
             await connection.run()
+        except Exception:
+            _log.exception("%s: its connection failed", connection.identity)  # and no other
         finally:
             registry.leave(connection)
 

@@ -192,13 +192,22 @@ class Driver:
     # Timers.
 
     def _next_timer(self) -> float | None:
-        at, other = self._wire.next_timer(), self._session.next_timer()
+        at = self._wire.next_timer()
+        if self._wire.state is not LinkState.OPEN:
+            return at  # a session that has failed might want to be woken for ever
+        try:
+            other = self._session.next_timer()
+        except Exception as error:
+            now = self.now()
+            self._failed(error, now)
+            return now
         return other if at is None or (other is not None and other < at) else at
 
     def _timer_due(self, now: float) -> None:
         self._wire.handle_timer(now)
-        try:
-            self._session.handle_timer(now)
-        except Exception as error:
-            self._failed(error, now)
+        if self._wire.state is LinkState.OPEN:
+            try:
+                self._session.handle_timer(now)
+            except Exception as error:
+                self._failed(error, now)
         self._pump(now)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from ocpp_core import LocalProtocolError
 from ocpp_core.wire import Closed, HandshakeReceived
 
 
@@ -76,10 +77,18 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Refuse the handshake: 404 for an unknown identity, 401 for bad credentials (2.x part 4 §3.3)."""
+    """Refuse the handshake: 404 for an unknown identity, 401 for bad credentials (2.x part 4 §3.3).
+
+    Raises LocalProtocolError for a ``status`` that is no HTTP error.
+    """
 
     status: int
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the status."""
+        if not 400 <= self.status <= 599:
+            raise LocalProtocolError(f"{self.status} is no HTTP error, those are 400 to 599")
 
 
 @dataclass(frozen=True, slots=True)

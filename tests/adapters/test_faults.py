@@ -6,18 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 
 from ocpp_adapters.asyncio_server import AsyncioConcurrency, serve
 from ocpp_adapters.central import Central, StationLink
-from ocpp_adapters.sessions import Limits
+from ocpp_adapters.sessions import Limits, Peer, Reject, Session
 from ocpp_adapters.stores import Finish, GroupCommitter
 from ocpp_core import StoreError
 from ocpp_core.csms import CsmsAction, StationBooted
 from ocpp_core.csms.csms import tables_of
 from ocpp_core.store import Commit, MemoryStore, Put, Snapshot
+from ocpp_core.wire import HandshakeReceived
 from tests.adapters.charger import EASY
-from tests.adapters.servers import Adapter, Echo, RawClient, eventually, frame, raw_client
+from tests.adapters.servers import ADAPTERS, Adapter, Echo, RawClient, eventually, frame, raw_client, request
 
 STATION = {"model": "M", "vendorName": "V"}
 BOOT = json.dumps([2, "1", "BootNotification", {"reason": "PowerUp", "chargingStation": STATION}])
@@ -106,6 +108,32 @@ async def test_rows_that_cannot_be_read_cost_one_link_only() -> None:
                     assert b"storage failure" in await client.until(b"storage failure")
                 await good.send(frame(BOOT))
                 assert b"Accepted" in await good.until(b"Accepted")
+
+
+class Unsteady(Echo):
+    """Its timer is a bug."""
+
+    def next_timer(self) -> float | None:
+        raise RuntimeError("a bug of a session")
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=str)
+async def test_whatever_fails_in_a_connection_the_server_stands(adapter: Adapter) -> None:
+    def admit(handshake: HandshakeReceived, peer: Peer) -> Session | Reject:
+        if handshake.identity == "REFUSED":
+            return Reject(200)
+        return Unsteady() if handshake.identity == "BAD" else Echo()
+
+    async with adapter.serve(admit) as port, raw_client(port) as bad, raw_client(port) as good:
+        async with raw_client(port) as refused:
+            await refused.send(request("REFUSED"))
+            assert b" 500 " in await refused.until(b"\r\n")
+        await good.open("CP1")
+        await bad.send(request("BAD"))
+        with anyio.move_on_after(0.2):
+            await bad.to_the_end()
+        await good.send(frame("still there?"))
+        assert b"still there?" in await good.until(b"there?")
 
 
 def test_one_machine_that_fails_on_its_commit_keeps_no_other_waiting(
