@@ -42,7 +42,7 @@ generate: .venv/.dev  ## the message models and their strategies, from the offic
 coverage: .venv/.dev node tpm  ## like test, with a browsable report in htmlcov/
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=html $(PYTEST_ARGS)
 
-wheel: .venv/.dev tpm  ## build dist/*.whl and run the suite against it in a clean environment
+wheel: .venv/.dev node tpm  ## build dist/*.whl and run the suite against it in a clean environment
 	tools/test_wheel.sh $(PYTEST_ARGS)
 
 clean:  ## remove everything that the other targets made
