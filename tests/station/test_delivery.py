@@ -1,7 +1,7 @@
 """The outbox: every fact reaches the CSMS in order, at least once and alike, or the operator hears why."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -300,3 +300,27 @@ def test_what_is_known_of_a_boot_stays_known():
     bench.store = MemoryStore(rows)
     bench.power_up()
     assert bench.station.snapshot()["boots"]["1"] == boot
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_boot_without_time_stays_dated_by_the_one_after_it(version):
+    """The second boot learned the time and has nothing left to date itself; the first still needs it."""
+    bench = Bench(version, start=False, offline_tx_for_unknown_id=True)
+    bench.dials = False
+    bench.power_up()
+    bench.start_charging()
+    bench.run(60)
+    bench.suspend()
+    bench.power_loss()
+    second = bench.csms_time
+    bench.station.set_utc(round(second.timestamp() * 1000), bench.now)
+    bench.run(10)
+    bench.power_loss(10_000)
+    bench.mend()
+    assert bench.queued == 0
+    begun = datetime.fromisoformat(bench.begun()[0]["timestamp"])
+    assert (second - begun).total_seconds() == 60
+    assert bench.ended()[0]["timestamp"] == iso(second + timedelta(seconds=5))
+    assert set(bench.station.snapshot()["boots"]) == {"1", "2", "3"}
+    bench.power_loss()
+    assert set(bench.station.snapshot()["boots"]) == {"4"}
