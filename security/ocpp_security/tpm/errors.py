@@ -31,7 +31,7 @@ class TpmLockoutError(TpmError, KeyPasswordError):
 
 
 class TpmForeignKeyError(TpmError, KeyFormatError):
-    """The key is another TPM's, or this TPM was cleared since it was made."""
+    """The key is another TPM's, or this one was cleared since it was made, or its file is damaged."""
 
 
 class TpmFullError(TpmError):
@@ -99,8 +99,11 @@ _WITH_PARAMETER: Final = {
     0x8E: Cause.AUTH,
     0x92: Cause.UNSUPPORTED,  # scheme
     0x9C: Cause.UNSUPPORTED,  # key: restricted, or of the wrong kind
+    0x95: Cause.FOREIGN,  # size: the blob is none
+    0x9A: Cause.FOREIGN,  # insufficient: the same
     0x9F: Cause.FOREIGN,  # integrity
     0xA2: Cause.AUTH,
+    0xA5: Cause.FOREIGN,  # binding: public and private do not belong together
     0xA6: Cause.UNSUPPORTED,  # curve
 }
 _NAMED: Final[dict[Cause, type[TpmError]]] = {

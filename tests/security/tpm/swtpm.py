@@ -43,7 +43,10 @@ class SoftwareTpm:
         while True:
             self._port = self._port or _free_pair()
             self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             while self._process.poll() is None:
                 try:
