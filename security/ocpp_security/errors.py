@@ -48,11 +48,12 @@ class Fault(StrEnum):
 
 
 class CertificateError(OcppError, ValueError):
-    """Input is not acceptable, and ``fault`` says why. The state is unchanged."""
+    """Input is not acceptable: ``fault`` says why, ``detail`` what. The state is unchanged."""
 
     def __init__(self, fault: Fault, detail: str = "") -> None:
         super().__init__(f"{fault}: {detail}" if detail else str(fault))
         self.fault = fault
+        self.detail = detail
 
 
 class CertificateStoreError(OcppError):

@@ -89,13 +89,13 @@ def sign_certificate(version: OcppVersion, request: SigningRequest) -> Request:
     if version is OcppVersion.V21:
         fields["requestId"] = request.request_id  # A02.FR.24
         if request.root is not None:
-            fields["hashRootCertificate"] = _hash_data_out(request.root)  # A02.FR.27
+            fields["hashRootCertificate"] = hash_data_out(request.root)  # A02.FR.27
     return _build(version, "SignCertificate", fields)
 
 
 def get_certificate_status(version: OcppVersion, data: OcspRequestData) -> Request:
     """GetCertificateStatus (2.x; in 1.6 2.0.1's is wrapped)."""
-    fields = {"ocspRequestData": {**_hash_data_out(data.hash_data), "responderURL": data.responder_url}}
+    fields = {"ocspRequestData": {**hash_data_out(data.hash_data), "responderURL": data.responder_url}}
     return _build(version, "GetCertificateStatus", fields)
 
 
@@ -157,7 +157,8 @@ def _kind(name: str) -> Kind:
     return ChainKind.V2G if name == ChainKind.V2G else _trust_use(name)
 
 
-def _hash_data_out(name: CertificateHashData) -> dict[str, JsonValue]:
+def hash_data_out(name: CertificateHashData) -> dict[str, JsonValue]:
+    """CertificateHashDataType for the wire."""
     return {
         "hashAlgorithm": name.algorithm.value,
         "issuerNameHash": name.issuer_name_hash,
@@ -169,15 +170,15 @@ def _hash_data_out(name: CertificateHashData) -> dict[str, JsonValue]:
 def _listed(version: OcppVersion, answer: Installed) -> dict[str, JsonValue]:
     """1.6 lists hash data only; 2.x says what each is, with its sub-CAs below it (M03.FR.05)."""
     if version is OcppVersion.V16:
-        return {"certificateHashData": [_hash_data_out(chain.name) for chain in answer.chains]}
+        return {"certificateHashData": [hash_data_out(chain.name) for chain in answer.chains]}
     chains: list[JsonValue] = []
     for chain in answer.chains:
         fields: dict[str, JsonValue] = {
             "certificateType": chain.kind.value,
-            "certificateHashData": _hash_data_out(chain.name),
+            "certificateHashData": hash_data_out(chain.name),
         }
         if chain.children:
-            fields["childCertificateHashData"] = [_hash_data_out(child) for child in chain.children]
+            fields["childCertificateHashData"] = [hash_data_out(child) for child in chain.children]
         chains.append(fields)
     return {"certificateHashDataChain": chains}
 
@@ -186,7 +187,8 @@ def _status_info(outcome: Outcome) -> dict[str, JsonValue]:
     """2.x may say why, by the standard's reason codes (part 2, appendices) and in words."""
     assert outcome.fault is not None
     code = _REASONS.get(outcome.fault, "InvalidCertificate")
-    return {"reasonCode": code, "additionalInfo": (outcome.detail or outcome.fault.value)[:512]}
+    words = f"{outcome.fault}: {outcome.detail}" if outcome.detail else outcome.fault.value
+    return {"reasonCode": code, "additionalInfo": words[:512]}
 
 
 _REASONS = {

@@ -230,8 +230,8 @@ class Renewal:
             self._begin(use)
 
     def request_made(self, request: SigningRequest, now: float) -> None:
-        """The answer to :class:`~ocpp_security.questions.MakeSigningRequest`: it is sent, if it is still wanted
-        and is the first answer."""
+        """The answer to :class:`~ocpp_security.questions.MakeSigningRequest`: it is sent, unless something
+        else has happened to the use since."""
         del now
         state = self._requests.get(request.use)
         if state is not None and state.stage is _Stage.MAKING:

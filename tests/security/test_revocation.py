@@ -246,7 +246,7 @@ def evidence(*lists: bytes, **responses: bytes) -> Evidence:
         (evidence(leaf=b"rubbish"), None, Fault.STATUS_UNKNOWN),
     ],
 )
-@pytest.mark.requirement("A00.FR.705", "A00.FR.707")
+@pytest.mark.requirement("RFC5280-6.3", "RFC6960-3.2")
 def test_a_path_is_as_good_as_its_worst_link(
     have: Evidence, fault: Fault | None, required: Fault | None
 ) -> None:

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -493,3 +494,19 @@ def test_the_newest_valid_leaf_of_each_root_is_used() -> None:
     assert inventory.current(LeafUse.CHARGING_STATION, NOW) == ()
     assert inventory.ordered_chain(orphan, NOW) == orphan.chain
     assert inventory.ordered_chain(SECC, NOW)[-1] == V2G_ROOT.certificate
+
+
+def test_a_file_that_broke_since_it_was_read_is_left_alone(tmp_path: Path) -> None:
+    files = CertificateFiles(Layout.under(tmp_path))
+    inventory = files.apply(decide_install(files.load(), DEFAULT, MF, pem(OLD), NOW).changes)
+    (file,) = (tmp_path / "ca" / "mf").iterdir()
+    file.write_text("rubbish")
+    changes = delete(inventory, OLD.certificate, OLD.certificate).changes
+    assert files.apply(changes).anchors == {}
+    assert file.read_text() == "rubbish"
+
+
+def test_a_root_that_nobody_could_judge_is_rejected() -> None:
+    strange = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    decision = decide_install(Inventory(), DEFAULT, CSMS, pem(root(extensions=[(strange, True)])), NOW)
+    assert verdict(decision) == (Status.REJECTED, Fault.UNKNOWN_CRITICAL)

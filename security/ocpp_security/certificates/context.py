@@ -62,7 +62,7 @@ class Context:
             return Outcome(decision.status, decision.fault, decision.detail)
         try:
             self.inventory = self.files.apply(decision.changes)
-            self._drop_keys(decision.changes)
+            self._drop_with(decision.changes)
             self.update_links(at)
         except OcppError as error:
             return self._failed(str(error))
@@ -107,14 +107,17 @@ class Context:
         with suppress(KeyNotFoundError):
             self.keys.delete(name)
 
-    def _drop_keys(self, changes: tuple[Change, ...]) -> None:
-        """The key of a removed chain goes with it, unless another chain has the same."""
-        removed = {c.leaf.key_octets for c in changes if isinstance(c, RemoveLeaf)}
-        removed -= {leaf.key_octets for leaf in self.inventory.leaves}
-        if removed:
-            names = self.key_names()
-            for octets in removed & names.keys():
-                self.delete_key(names[octets])
+    def _drop_with(self, changes: tuple[Change, ...]) -> None:
+        """With a removed chain go its OCSP responses and its key, unless another chain has the same."""
+        removed = [change.leaf for change in changes if isinstance(change, RemoveLeaf)]
+        if not removed:
+            return
+        kept = {certificate for leaf in self.inventory.leaves for certificate in leaf.chain}
+        self.files.forget_ocsp(dict.fromkeys(c for leaf in removed for c in leaf.chain if c not in kept))
+        unused = {leaf.key_octets for leaf in removed} - {leaf.key_octets for leaf in self.inventory.leaves}
+        names = self.key_names()
+        for octets in unused & names.keys():
+            self.delete_key(names[octets])
 
     def _failed(self, detail: str) -> Outcome:
         """Something was not carried out: what is installed is what the directory says."""

@@ -57,7 +57,7 @@ class OwnCertificates:
             name = f"{use.name.lower()}-{number}"
             csr = keys.create(name).sign_csr(subject)
         except CertificateError as error:
-            return Outcome(Status.FAILED, error.fault, str(error), use=use)
+            return Outcome(Status.FAILED, error.fault, error.detail, use=use)
         except OcppError as error:
             return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error), use=use)
         if len(csr) > MAX_CSR:

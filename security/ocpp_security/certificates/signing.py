@@ -39,7 +39,7 @@ class Signing:
             return Outcome(
                 Status.REJECTED,
                 error.fault,
-                str(error),
+                error.detail,
                 events if trust is TrustUse.MANUFACTURER else (),
             )
         except CertificateStoreError as error:
@@ -76,7 +76,7 @@ class Signing:
             return Outcome(
                 Status.REJECTED,
                 error.fault,
-                str(error),
+                error.detail,
                 events if trust is TrustUse.MANUFACTURER else (),
             )
         return Outcome(Status.ACCEPTED)

@@ -67,7 +67,7 @@ class StatusEvidence:
             status = verify_response(der, certificate, issuer, at)
             self._context.files.write_ocsp(certificate, der)
         except CertificateError as error:
-            return Outcome(Status.REJECTED, error.fault, str(error))
+            return Outcome(Status.REJECTED, error.fault, error.detail)
         except (binascii.Error, UnicodeEncodeError):
             return Outcome(Status.REJECTED, Fault.MALFORMED, "base64")
         except CertificateStoreError as error:
@@ -113,7 +113,7 @@ class StatusEvidence:
             fault = error
         except CertificateStoreError as error:
             return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error))
-        return Outcome(Status.REJECTED, fault.fault, str(fault))
+        return Outcome(Status.REJECTED, fault.fault, fault.detail)
 
     def _path(self, pem: str, uses: Sequence[TrustUse], at: datetime) -> Path:
         certificates, inventory = parse_bundle(pem), self._context.inventory

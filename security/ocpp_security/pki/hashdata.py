@@ -36,12 +36,6 @@ class CertificateHashData:
             object.__setattr__(self, name, getattr(self, name).lower())
         object.__setattr__(self, "serial_number", self.serial_number.lower().lstrip("0") or "0")
 
-    @property
-    def key(self) -> str:
-        """The same as one text, for tables and file names: hexadecimal digits and hyphens if the values are
-        hexadecimal."""
-        return f"{self.algorithm}-{self.issuer_name_hash}-{self.issuer_key_hash}-{self.serial_number}"
-
 
 def hash_data(
     certificate: Certificate, issuer: Certificate, algorithm: HashAlgorithm = HashAlgorithm.SHA256

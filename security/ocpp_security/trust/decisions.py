@@ -117,7 +117,7 @@ def decide_install(
     try:
         certificate = _acceptable_root(policy, use, pem, at, secure=secure)
     except CertificateError as error:
-        return Decision(Status.REJECTED, error.fault, str(error))
+        return Decision(Status.REJECTED, error.fault, error.detail)
     installed = inventory.anchors.get(use, ())
     if certificate in installed:
         return Decision(Status.ACCEPTED)  # M05.FR.17: to be replaced by itself

@@ -5,7 +5,7 @@ in ``problems``, so that one broken file disables nothing else. :meth:`Certifica
 decision's changes in order, each durable before the next.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -214,11 +214,10 @@ class CertificateFiles:
         """Cache an OCSP response about a certificate."""
         disk.write(self.layout.ocsp / f"{certificate.fingerprint}.der", response)
 
-    def forget_ocsp(self, installed: Mapping[str, Certificate]) -> None:
-        """Remove the cached responses about certificates that are no longer installed (by fingerprint)."""
-        for file in disk.files(self.layout.ocsp, frozenset({".der"})):
-            if file.stem not in installed:
-                disk.remove(file)
+    def forget_ocsp(self, certificates: Iterable[Certificate]) -> None:
+        """Remove the cached responses about certificates that are no longer installed."""
+        for certificate in certificates:
+            disk.remove(self.layout.ocsp / f"{certificate.fingerprint}.der")
 
 
 def _signed_another(issuer: Certificate, certificates: Iterable[Certificate]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -97,7 +97,7 @@ def decide_signed(
         key = _key_of(certificates, pending, use, request_id)
         leaf = _judge(inventory, policy, key, subject.get(key.use), certificates, at, crls)
     except CertificateError as error:
-        return Decision(Status.REJECTED, error.fault, str(error)), key
+        return Decision(Status.REJECTED, error.fault, error.detail), key
     return Decision(Status.ACCEPTED, changes=(PutLeaf(leaf),)), key
 
 
@@ -158,9 +158,3 @@ def decide_collect(inventory: Inventory, policy: LeafPolicy, at: datetime) -> tu
         expired = [leaf for leaf in reversed(leaves) if leaf.certificate.not_after < at]
         changes += [RemoveLeaf(leaf) for leaf in expired[: max(0, len(leaves) - policy.max_leaves)]]
     return tuple(changes)
-
-
-def expires_in(inventory: Inventory, use: LeafUse, at: datetime) -> timedelta | None:
-    """How long the use is served: until the first of its current leaves expires; None if there is none."""
-    leaves = inventory.current(use, at)
-    return min((leaf.certificate.not_after - at for leaf in leaves), default=None)
