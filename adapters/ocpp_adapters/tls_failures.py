@@ -210,10 +210,11 @@ def diagnose(error: OSError, *, server: bool = False) -> Diagnosis:
     if isinstance(error, CertificateRefusedError):
         return diagnosis(error.fault, error.detail, server=server)
     if isinstance(error, ssl.SSLCertVerificationError):
-        fault = _VERIFY.get(error.verify_code, TlsFault.BAD_CERTIFICATE)
-        return diagnosis(fault, error.verify_message, server=server)
+        # Only OpenSSL's own errors have these attributes.
+        fault = _VERIFY.get(getattr(error, "verify_code", 0), TlsFault.BAD_CERTIFICATE)
+        return diagnosis(fault, getattr(error, "verify_message", ""), server=server)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or not isinstance(error, ssl.SSLError):
         return diagnosis(TlsFault.ENDED, server=server)
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""
     fault = _FAULTS.get(reason, TlsFault.PROTOCOL)
     return diagnosis(fault, reason.replace("_", " ").lower(), server=server)

@@ -76,7 +76,7 @@ class TlsLink:
         ValueError: a client's context wants a name, and there is none.
     """
 
-    __slots__ = ("_actions", "_deadline", "_incoming", "_outgoing", "_server", "_state", "object")
+    __slots__ = ("_actions", "_deadline", "_incoming", "_outgoing", "_server", "_state", "error", "object")
 
     def __init__(
         self,
@@ -92,6 +92,8 @@ class TlsLink:
         self._server = server_side
         self.object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         """To ask for the peer's certificate, the version, the cipher."""
+        self.error: ssl.SSLError | None = None
+        """What was raised, if TLS has failed by an exception."""
         self._state = TlsState.HANDSHAKE
         self._actions: list[TlsAction] = []
         self._deadline: float | None = now + handshake_timeout
@@ -164,9 +166,9 @@ class TlsLink:
             self._flush()
         except CertificateRefusedError as error:
             self._outgoing.read()  # OpenSSL would go on: the peer must not hear that we are content
-            self._fail(diagnose(error, server=self._server))
+            self._failed(error)
         except ssl.SSLError as error:
-            self._fail(diagnose(error, server=self._server))
+            self._failed(error)
         else:
             self._deadline = None
             self._state = TlsState.OPEN
@@ -185,7 +187,7 @@ class TlsLink:
         except ssl.SSLZeroReturnError:
             self._finished()
         except ssl.SSLError as error:
-            self._fail(diagnose(error, server=self._server))
+            self._failed(error)
 
     def _finished(self) -> None:
         """The peer's close_notify: ours goes back, and that is the end."""
@@ -197,6 +199,10 @@ class TlsLink:
         with suppress(ssl.SSLError):  # it would wait for the peer's
             self.object.unwrap()
         self._flush()
+
+    def _failed(self, error: ssl.SSLError) -> None:
+        self.error = error
+        self._fail(diagnose(error, server=self._server))
 
     def _fail(self, reason: Diagnosis) -> None:
         self._flush()  # the alert

@@ -272,9 +272,14 @@ class PolicyContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """See :meth:`ssl.SSLContext.wrap_bio`; a station's gets its server's name and last session."""
+        """See :meth:`ssl.SSLContext.wrap_bio`; a station's gets its server's name and last session.
+
+        Raises ValueError: the name is to be checked, and there is none. (OpenSSL would just not check.)
+        """
         if not server_side:
             server_hostname = self.server_name or server_hostname
+            if self.check_hostname and not server_hostname:
+                raise ValueError("check_hostname requires server_hostname")
             session = session or self._sessions.get(str(server_hostname))
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 

@@ -62,6 +62,11 @@ class SecuredWire:
         """To ask for the peer's certificate."""
         return self._tls.object
 
+    @property
+    def error(self) -> ssl.SSLError | None:
+        """What TLS has failed with."""
+        return self._tls.error
+
     def actions(self) -> Sequence[Action]:
         """Everything to do since the last call, in order."""
         if self._tls.state is not TlsState.HANDSHAKE:

@@ -1,0 +1,364 @@
+"""The CSMS's end: which stations it lets in, with what suites and versions (A00, profiles 2 and 3)."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ocpp_adapters.tls_failures import (
+    CertificateRefusedError,
+    SecurityEvent,
+    TlsFault,
+)
+from ocpp_adapters.tls_peer import PeerCertificate, peer_certificate, sent_chain
+from ocpp_adapters.tls_policy import STANDARD_CIPHERS, CsmsTls, Names, SecurityProfile, StationTls
+from ocpp_core import ConfigurationError, LocalProtocolError
+from tests.adapters.tls import pki
+from tests.adapters.tls.memory import Pair, connect
+from tests.adapters.tls.pki import DAY, OPERATOR, Authority, Leaf
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+VERSIONS = pytest.mark.parametrize("newest", [TLS12, TLS13], ids=["1.2", "1.3"])
+PROFILE3 = SecurityProfile.TLS_CERTIFICATE
+SERIAL = "SN-0001"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return pki.root(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def sub(root: Authority) -> Authority:
+    return root.authority("Sub")
+
+
+@pytest.fixture(scope="module")
+def server(root: Authority) -> tuple[Leaf, Leaf]:
+    return root.leaf(), root.leaf(kind="rsa")
+
+
+def station(root: Authority, leaf: Leaf | None = None, **changes: object) -> ssl.SSLContext:
+    profile = SecurityProfile.TLS_BASIC if leaf is None else PROFILE3
+    credential = None if leaf is None else leaf.credential
+    arguments = {"trust": (root.file,), "profile": profile, "credential": credential, **changes}
+    return StationTls(**arguments).context()
+
+
+def csms(root: Authority, server: tuple[Leaf, Leaf], **changes: object) -> ssl.SSLContext:
+    credentials = tuple(leaf.credential for leaf in server)
+    arguments = {"trust": (root.file,), "profile": PROFILE3, "credentials": credentials, **changes}
+    return CsmsTls(**arguments).context()
+
+
+GOOD: dict[str, Callable[[Authority, Authority], Leaf]] = {
+    "ECDSA": lambda root, sub: root.leaf(SERIAL),
+    "RSA": lambda root, sub: root.leaf(SERIAL, kind="rsa"),
+    "below an intermediate": lambda root, sub: sub.leaf(SERIAL),
+    "for clients": lambda root, sub: sub.leaf(SERIAL, purposes=(pki.CLIENT_AUTH,)),
+}
+
+
+@VERSIONS
+@pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
+@pytest.mark.requirement(
+    "A00.FR.401", "A00.FR.402", "A00.FR.403", "A00.FR.409", "A00.FR.410", "A00.FR.511",
+    "1.6-A00.FR.401", "1.6-A00.FR.402", "1.6-A00.FR.403",
+)  # fmt: skip
+def test_a_station_is_let_in_by_its_certificate(
+    make: Callable[[Authority, Authority], Leaf],
+    newest: ssl.TLSVersion,
+    root: Authority,
+    sub: Authority,
+    server: tuple[Leaf, Leaf],
+) -> None:
+    both = connect(station(root, make(root, sub)), csms(root, server, maximum=newest))
+    assert both.csms.received == b"hello"
+    certificate = peer_certificate(both.csms.link.object)
+    assert certificate is not None
+    assert (certificate.common_name, certificate.organizations) == (SERIAL, (OPERATOR,))
+    assert certificate.chain[-1] == ssl.PEM_cert_to_DER_cert(root.file.read_text())
+    assert sent_chain(both.csms.link.object)[: len(certificate.chain) - 1] == certificate.chain[:-1]
+    assert certificate.not_before < certificate.not_after
+
+
+BAD: dict[str, tuple[TlsFault, Callable[[Authority, Authority], Leaf]]] = {
+    "expired": (TlsFault.EXPIRED, lambda root, sub: sub.leaf(SERIAL, since=-9 * DAY, until=-DAY)),
+    "not yet valid": (TlsFault.NOT_YET_VALID, lambda root, sub: sub.leaf(SERIAL, since=DAY, until=9 * DAY)),
+    "intermediate not sent": (TlsFault.UNKNOWN_ISSUER, lambda root, sub: sub.leaf(SERIAL, send_chain=False)),
+    "of another root": (
+        TlsFault.UNKNOWN_ISSUER,
+        lambda root, sub: pki.root(root.folder, "Other").leaf(SERIAL),
+    ),
+    "self-signed": (TlsFault.SELF_SIGNED, lambda root, sub: pki.self_signed(root.folder, SERIAL)),
+    "for servers": (TlsFault.WRONG_USAGE, lambda root, sub: sub.leaf(SERIAL, purposes=(pki.SERVER_AUTH,))),
+}
+
+
+@VERSIONS
+@pytest.mark.parametrize(("fault", "make"), BAD.values(), ids=BAD)
+@pytest.mark.requirement("A00.FR.403", "A00.FR.407", "A00.FR.408", "1.6-A00.FR.403", "1.6-A00.FR.407")
+def test_a_station_with_a_bad_certificate_is_refused(
+    fault: TlsFault,
+    make: Callable[[Authority, Authority], Leaf],
+    newest: ssl.TLSVersion,
+    root: Authority,
+    sub: Authority,
+    server: tuple[Leaf, Leaf],
+) -> None:
+    both = connect(station(root, make(root, sub)), csms(root, server, maximum=newest))
+    assert both.csms.failed is not None
+    assert both.csms.failed.fault is fault
+    assert both.csms.failed.event is SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE
+    assert both.csms.closed is not None
+    assert both.station.failed is not None  # it hears of it, with TLS 1.3 only after its own handshake
+    assert both.station.failed.fault is TlsFault.REFUSED_OURS
+    assert both.station.failed.event is SecurityEvent.FAILED_TO_AUTHENTICATE_AT_CSMS
+
+
+@VERSIONS
+@pytest.mark.requirement("A00.FR.407", "A00.FR.408", "A00.FR.001", "A00.FR.002")
+def test_a_station_without_a_certificate_is_refused(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    both = connect(station(root), csms(root, server, maximum=newest))
+    assert both.csms.failed is not None
+    assert both.csms.failed.fault is TlsFault.NO_CERTIFICATE
+    assert both.csms.failed.event is SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE
+    assert both.station.failed is not None
+
+
+@pytest.mark.requirement("A00.FR.407", "A00.FR.702")
+def test_a_revoked_station_is_refused(root: Authority, server: tuple[Leaf, Leaf]) -> None:
+    good, bad = root.leaf(SERIAL), root.leaf("SN-0002")
+    context = csms(root, server, crls=(root.crl(bad.certificate),))
+    assert connect(station(root, good), context).csms.failed is None
+    failed = connect(station(root, bad), context).csms.failed
+    assert failed is not None
+    assert failed.fault is TlsFault.REVOKED
+
+
+@pytest.mark.requirement("A00.FR.429", "A00.FR.430", "A00.FR.807")
+def test_an_expired_station_may_be_let_in_by_name(
+    root: Authority, sub: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    """The station tries all the same, and what the CSMS excuses is this one certificate's end, no more."""
+
+    def excused(certificate: PeerCertificate) -> bool:
+        return certificate.common_name == SERIAL
+
+    context = csms(root, server, accept_expired=excused)
+    old = {"since": -9 * DAY, "until": -DAY}
+    assert connect(station(root, sub.leaf(SERIAL, **old)), context).csms.received == b"hello"
+    assert connect(station(root, sub.leaf("SN-0002")), context).csms.received == b"hello"
+    for leaf, fault in (
+        (sub.leaf("SN-0002", **old), TlsFault.EXPIRED),
+        (sub.leaf(SERIAL, since=DAY, until=9 * DAY), TlsFault.NOT_YET_VALID),
+        (root.authority("Old", **old).leaf(SERIAL), TlsFault.EXPIRED),
+        (pki.root(root.folder, "Other").leaf(SERIAL, **old), TlsFault.UNKNOWN_ISSUER),
+    ):
+        both = connect(station(root, leaf), context)
+        assert both.csms.failed is not None
+        assert both.csms.failed.fault is fault
+        assert both.csms.failed.event is SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE
+        assert both.csms.received == b""
+
+
+@pytest.mark.parametrize("cipher", STANDARD_CIPHERS)
+@pytest.mark.requirement(
+    "A00.FR.318", "A00.FR.319", "A00.FR.421", "A00.FR.422", "1.6-A00.FR.317", "1.6-A00.FR.318", "A00.FR.006"
+)
+def test_every_suite_of_the_standard_works_with_both_certificates(
+    cipher: str, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    context = csms(root, server, profile=SecurityProfile.TLS_BASIC)
+    both = connect(station(root, ciphers=(cipher,), maximum=TLS12), context)
+    assert both.csms.established is not None
+    assert both.csms.established.cipher == cipher
+    der = both.station.link.object.getpeercert(binary_form=True)
+    assert der == ssl.PEM_cert_to_DER_cert(server["ECDSA" not in cipher].chain.read_text())
+
+
+@pytest.mark.requirement("A00.FR.318")
+def test_the_csms_prefers_forward_secrecy(root: Authority, server: tuple[Leaf, Leaf]) -> None:
+    context = csms(root, server, profile=SecurityProfile.TLS_BASIC)
+    backwards = tuple(reversed(STANDARD_CIPHERS))
+    both = connect(station(root, ciphers=backwards, maximum=TLS12), context)
+    assert both.csms.established is not None
+    assert both.csms.established.cipher == STANDARD_CIPHERS[0]
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
+@pytest.mark.requirement(
+    "A00.FR.313", "A00.FR.315", "A00.FR.416", "A00.FR.418", "1.6-A00.FR.312", "1.6-A00.FR.314"
+)
+def test_a_station_with_an_old_version_is_cut_off(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    both = connect(old_station("ALL", newest), csms(root, server, profile=SecurityProfile.TLS_BASIC))
+    assert both.csms.failed is not None
+    assert (both.csms.failed.fault, both.csms.failed.event) == (
+        TlsFault.VERSION,
+        SecurityEvent.INVALID_TLS_VERSION,
+    )
+    assert both.csms.closed is not None
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("cipher", ["AES128-SHA", "NULL-SHA256", "AECDH-AES128-SHA"])
+@pytest.mark.requirement("A00.FR.320", "A00.FR.322", "A00.FR.423", "A00.FR.425", "1.6-A00.FR.321")
+def test_a_station_with_weak_suites_is_cut_off(
+    cipher: str, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    both = connect(old_station(cipher, TLS12), csms(root, server, profile=SecurityProfile.TLS_BASIC))
+    assert both.csms.failed is not None
+    assert (both.csms.failed.fault, both.csms.failed.event) == (
+        TlsFault.CIPHER_SUITE,
+        SecurityEvent.INVALID_TLS_CIPHER_SUITE,
+    )
+    assert both.csms.closed is not None
+
+
+def old_station(ciphers: str, newest: ssl.TLSVersion) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = newest
+    return context
+
+
+@VERSIONS
+@pytest.mark.requirement("A00.FR.321", "A00.FR.424", "1.6-A00.FR.320", "RFC7525-3.3", "RFC5746-5")
+def test_neither_compression_nor_renegotiation(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    both = connect(station(root, root.leaf(SERIAL)), csms(root, server, maximum=newest))
+    for end in (both.station, both.csms):
+        assert end.link.object.compression() is None
+        options = end.link.object.context.options
+        assert options & ssl.OP_NO_RENEGOTIATION
+        assert options & ssl.OP_NO_COMPRESSION
+
+
+@VERSIONS
+@pytest.mark.requirement("RFC8446-2.2", "RFC5077-3", "A00.FR.403")
+def test_a_session_is_resumed_and_judged_again(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    revoked: list[str] = []
+
+    def check(certificate: PeerCertificate) -> None:
+        if certificate.common_name in revoked:
+            raise CertificateRefusedError(TlsFault.REVOKED, "says the cache")
+
+    context = csms(root, server, maximum=newest, check=check)
+    client = station(root, root.leaf(SERIAL))
+    assert resumed(connect(client, context)) == (False, False)
+    again = connect(client, context)
+    assert resumed(again) == (True, True)
+    certificate = peer_certificate(again.csms.link.object)
+    assert certificate is not None
+    assert certificate.common_name == SERIAL
+    revoked.append(SERIAL)
+    both = connect(client, context)
+    assert both.csms.failed is not None
+    assert both.csms.failed.fault is TlsFault.REVOKED
+    assert both.csms.received == both.station.received == b""
+
+
+def resumed(both: Pair) -> tuple[bool, bool]:
+    assert both.station.established is not None
+    assert both.csms.established is not None
+    return both.station.established.resumed, both.csms.established.resumed
+
+
+def test_a_session_belongs_to_a_name_and_may_be_unwanted(root: Authority, server: tuple[Leaf, Leaf]) -> None:
+    context = csms(root, server, profile=SecurityProfile.TLS_BASIC)
+    unwanted = station(root, resumption=False)
+    for _ in range(2):
+        assert resumed(connect(unwanted, context)) == (False, False)
+    client = station(root)
+    connect(client, context)
+    elsewhere = connect(client, context, "elsewhere.example.com")
+    assert elsewhere.station.failed is not None
+    assert elsewhere.station.failed.fault is TlsFault.WRONG_NAME
+
+
+def test_few_sessions_are_kept(root: Authority) -> None:
+    context = csms(root, (root.leaf(), root.leaf(kind="rsa")), profile=SecurityProfile.TLS_BASIC)
+    client = station(root, names=Names.ANY)
+    for number in range(17):
+        connect(client, context, f"host{number}")
+    assert resumed(connect(client, context, "host0")) == (False, False)
+    assert resumed(connect(client, context, "host9")) == (True, True)
+
+
+def test_the_key_log_holds_the_secrets_of_the_connections(
+    root: Authority, server: tuple[Leaf, Leaf], tmp_path: Path
+) -> None:
+    log = tmp_path / "keys.log"
+    connect(station(root, keylog=log), csms(root, server, profile=SecurityProfile.TLS_BASIC))
+    assert "CLIENT_TRAFFIC_SECRET_0 " in log.read_text()
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        station(root, keylog=tmp_path / "nowhere" / "keys.log")
+
+
+NOT_OURS = "A00.FR.320|unknown|none of"
+WRONG: dict[str, tuple[str, Callable[[Authority, Leaf, Path], object]]] = {
+    "profile without TLS": ("no TLS", lambda root, leaf, tmp: station(root, profile=SecurityProfile.BASIC)),
+    "old version": ("A00.FR.313", lambda root, leaf, tmp: station(root, maximum=ssl.TLSVersion.SSLv3)),
+    "no client certificate": ("A00.FR.402", lambda root, leaf, tmp: station(root, profile=PROFILE3)),
+    "no anchor": ("no trust anchor", lambda root, leaf, tmp: StationTls()),
+    "no anchor for stations": (
+        "no trust anchor",
+        lambda root, leaf, tmp: CsmsTls(credentials=(leaf.credential,), profile=PROFILE3),
+    ),
+    "no certificate": ("A00.FR.307", lambda root, leaf, tmp: CsmsTls(credentials=())),
+    "no suite": ("none of nothing", lambda root, leaf, tmp: station(root, ciphers=())),
+    "unknown suite": ("unknown", lambda root, leaf, tmp: station(root, ciphers=(*STANDARD_CIPHERS, "X"))),
+    "keyword": ("unknown", lambda root, leaf, tmp: station(root, ciphers=("ALL", STANDARD_CIPHERS[0]))),
+    "level": ("unknown", lambda root, leaf, tmp: station(root, ciphers=(STANDARD_CIPHERS[0], "@SECLEVEL=0"))),
+    "anonymous": (NOT_OURS, lambda root, leaf, tmp: station(root, ciphers=("ADH-AES128-SHA256",))),
+    "no encryption": (NOT_OURS, lambda root, leaf, tmp: station(root, ciphers=("NULL-SHA256",))),
+    "no file of anchors": ("cannot use", lambda root, leaf, tmp: station(root, trust=(tmp / "nothing",))),
+    "no anchor in the file": ("cannot use", lambda root, leaf, tmp: station(root, trust=(leaf.key_file,))),
+    "no list in the file": ("cannot use", lambda root, leaf, tmp: station(root, crls=(leaf.key_file,))),
+    "another's key": (
+        "cannot use",
+        lambda root, leaf, tmp: station(root, replace(leaf, key_file=root.leaf(kind="rsa").key_file)),
+    ),
+    "no key file": (
+        "No such file",
+        lambda root, leaf, tmp: station(root, replace(leaf, key_file=tmp / "nothing")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "make"), WRONG.values(), ids=WRONG)
+@pytest.mark.requirement("A00.FR.004", "A00.FR.320", "A00.FR.423")
+def test_a_policy_that_makes_no_sense_is_refused(
+    message: str, make: Callable[[Authority, Leaf, Path], object], root: Authority, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make(root, root.leaf(), tmp_path)
+
+
+def test_a_policy_is_not_for_sockets(root: Authority) -> None:
+    """Its own rules would not be held there."""
+    with pytest.raises(LocalProtocolError):
+        station(root).wrap_socket(None)
+
+
+def test_the_systems_anchors_may_be_trusted_too(root: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(root.file))
+    other = pki.root(root.folder, "Other")
+    context = csms(root, (root.leaf(), root.leaf(kind="rsa")), profile=SecurityProfile.TLS_BASIC)
+    for system, content in ((True, True), (False, False)):
+        policy = StationTls(trust=(other.file,), system_trust=system)
+        assert (connect(policy.context(), context).station.failed is None) is content
