@@ -65,8 +65,8 @@ class Central:
         self.ended: list[str] = []
         self._link: Link | None = None
         self._mute = False
-        self._lost = False
-        """Whether a commit failed since a frame came: then what it said never happened."""
+        self._lost: bool | None = None
+        """Whether the first commit since a frame came failed: then what the frame said never happened."""
         self._draining = False
         self._entropy = SeededEntropy(f"csms {world.case.seed}")
         self._verdicts = list(world.case.verdicts)
@@ -133,7 +133,7 @@ class Central:
             link.send(json.dumps([4, message.frame[1], "InternalError", "", {}]), from_station=False)
         if how not in (None, UNANSWERED):
             return False
-        self._mute, self._lost = how == UNANSWERED, False
+        self._mute, self._lost = how == UNANSWERED, None
         csms.set_utc(self._utc_ms(), self._now)
         csms.receive_frame(text, self._now)
         self._drain()
@@ -192,7 +192,6 @@ class Central:
             while self.csms is not None and (actions := self.csms.actions()):
                 for action in actions:
                     if isinstance(action, Commit) and not self._store(action):
-                        self._lost = True
                         self.csms.store_failed("disk full", self._now)
                         break
                     self._do(self.csms, action)
@@ -201,7 +200,9 @@ class Central:
 
     def _store(self, commit: Commit) -> bool:
         number, self.commits = self.commits, self.commits + 1
-        if number in self.world.case.csms_store and not self.world.fair:
+        fails = number in self.world.case.csms_store and not self.world.fair
+        self._lost = fails if self._lost is None else self._lost
+        if fails:
             self.world.note("the CSMS's commit fails")
             return False
         self.store.commit(commit)
