@@ -408,9 +408,9 @@ class Renewal:
             self._begin_ocsp()
             return
         utc = self._utc(now)
-        if utc is not None:
-            wait = self._config.ocsp_retry if refresh.failed else self._config.ocsp_interval
-            self._tables.put(_TABLE, _OCSP_ROW, json.dumps({"next": utc.timestamp() + wait}))
+        assert utc is not None  # without it no round begins
+        wait = self._config.ocsp_retry if refresh.failed else self._config.ocsp_interval
+        self._tables.put(_TABLE, _OCSP_ROW, json.dumps({"next": utc.timestamp() + wait}))
         self._plan_ocsp(now)
 
     def _utc(self, now: float) -> datetime | None:

@@ -84,10 +84,6 @@ class Certificate:
         """Whether subject and issuer are the same name."""
         return self.subject_der == self.issuer_der
 
-    def valid_at(self, at: datetime) -> bool:
-        """Whether ``at`` (UTC) is within the validity period."""
-        return self.not_before <= at <= self.not_after
-
     def may_sign_certificates(self) -> bool:
         """A CA whose key usage, if it says any, allows it to sign certificates."""
         return self.is_ca and (self.key_usage is None or self.key_usage.key_cert_sign)
@@ -190,8 +186,8 @@ def _read(certificate: x509.Certificate) -> Certificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         public_key=key,
-        common_name=_attribute(certificate.subject, NameOID.COMMON_NAME),
-        organization=_attribute(certificate.subject, NameOID.ORGANIZATION_NAME),
+        common_name=attribute(certificate.subject, NameOID.COMMON_NAME),
+        organization=attribute(certificate.subject, NameOID.ORGANIZATION_NAME),
         is_ca=constraints is not None and constraints.ca,
         path_length=None if constraints is None else constraints.path_length,
         key_usage=_extension(extensions, x509.KeyUsage),
@@ -213,7 +209,7 @@ def _extension(extensions: x509.Extensions, kind: type[Kind]) -> Kind | None:
         return None
 
 
-def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
+def attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
     """The value of an attribute, if there is exactly one: with two it is not clear who is meant."""
     values = name.get_attributes_for_oid(oid)
     value = values[0].value if len(values) == 1 else None
