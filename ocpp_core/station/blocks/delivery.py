@@ -99,10 +99,18 @@ class Delivery:
         return True
 
     def _thinnable(self) -> list[int]:
-        """What a full outbox gives up: every second unsent sample, or else every second state change."""
+        """What a full outbox gives up: every second unsent sample, or else every second state change.
+
+        The last state change of a transaction that goes on stays: no fact after it tells the state.
+        """
         unsent = [(number, row.fact) for number, row in self._facts.items() if row.sent is None]
-        samples = _every_second([item for item in unsent if item[1].is_sample])
-        return samples or _every_second([item for item in unsent if item[1].is_state_change])
+        samples = _every_second(
+            [item for item in unsent if item[1].is_sample and item[1].charging_state is None]
+        )
+        changes = [(number, fact) for number, fact in unsent if fact.is_state_change]
+        ended = {row.fact.transaction for row in self._facts.values() if row.fact.phase is Phase.ENDED}
+        last = {fact.transaction: number for number, fact in changes if fact.transaction not in ended}
+        return samples or _every_second([item for item in changes if item[0] not in last.values()])
 
     def _thin(self) -> None:
         numbers = self._thinnable()
