@@ -2,34 +2,21 @@
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 from anyio.abc import TaskStatus
 
-from ocpp_core import OcppError, Role
+from ocpp_core import Role
 from ocpp_core.entropy import Entropy
-from ocpp_core.rpc import CallReceived, ErrorCode, RpcConfig, SendReceived
+from ocpp_core.rpc import RpcConfig
 from ocpp_core.wire import ClientConfig, HandshakeFailed
 
 from .anyio_link import AnyioConcurrency, ClientStream, dial, unwrap
-from .rpc_link import Handler, RefuseCallError, RpcLink
-from .sessions import TextLink
-
-
-class HandshakeFailedError(OcppError):
-    """The link did not open; ``failure`` says why."""
-
-    def __init__(self, failure: HandshakeFailed) -> None:
-        super().__init__(f"{failure.reason}: {failure.detail}")
-        self.failure = failure
-
-
-def refuse_all(link: RpcLink, call: CallReceived | SendReceived) -> None:
-    """A handler for those who only call: every call is answered NotImplemented."""
-    del link
-    raise RefuseCallError(ErrorCode.NOT_IMPLEMENTED, f"{call.action} is not handled here")
+from .rpc_client import AnnouncedLink, refuse_all
+from .rpc_client import HandshakeFailedError as HandshakeFailedError
+from .rpc_link import Handler, RpcLink
 
 
 @asynccontextmanager
@@ -61,7 +48,7 @@ async def open_rpc(
     stream = await dial(config.endpoint, ssl_context)
     try:
         async with anyio.create_task_group() as tasks:
-            link = _Announced(Role.STATION, handler, AnyioConcurrency(tasks), rpc, entropy)
+            link = AnnouncedLink(Role.STATION, handler, AnyioConcurrency(tasks), rpc, entropy)
             await tasks.start(_drive, ClientStream(stream, config, link, entropy), link)
             yield link
             link.close()
@@ -71,21 +58,8 @@ async def open_rpc(
         raise unwrap(group) from None
 
 
-async def _drive(driver: ClientStream, link: "_Announced", *, task_status: TaskStatus[None]) -> None:
+async def _drive(driver: ClientStream, link: AnnouncedLink, *, task_status: TaskStatus[None]) -> None:
     link.announce = task_status.started
     outcome = await driver.run()
     if isinstance(outcome, HandshakeFailed):
         raise HandshakeFailedError(outcome)
-
-
-class _Announced(RpcLink):
-    """Says when it is open."""
-
-    __slots__ = ("announce",)
-
-    announce: Callable[[], None]
-
-    def link_opened(self, link: TextLink, now: float) -> None:
-        """The handshake is over."""
-        super().link_opened(link, now)
-        self.announce()

@@ -25,7 +25,7 @@ class Concurrency(Protocol):
         """A new event."""
         ...
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         """Run a coroutine, which raises nothing, beside everything else."""
         ...
 

@@ -27,6 +27,8 @@ from ocpp_core.wire import ClientConfig, Closed, FailureReason, HandshakeFailed,
 from .host import Host
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
+from .tls_failures import CERTIFICATE_FAULTS
+from .tls_wire import TlsHandshakeFailed
 
 _FAILURES = {
     FailureReason.REFUSED_SUBPROTOCOL: LinkFailure.REFUSED_SUBPROTOCOL,
@@ -188,7 +190,11 @@ class Runner:
     def _link_over(self, link: ClientLink, outcome: Closed | HandshakeFailed) -> None:
         """A link has ended; one that had opened was heard of through its session."""
         self.forget(link)
-        if isinstance(outcome, HandshakeFailed):
+        if not isinstance(outcome, HandshakeFailed):
+            return
+        if isinstance(outcome, TlsHandshakeFailed) and outcome.diagnosis.fault in CERTIFICATE_FAULTS:
+            self._link_failed(LinkFailure.BAD_CERTIFICATE, outcome.detail)
+        else:
             self._link_failed(_FAILURES[outcome.reason], outcome.detail)
 
     def forget(self, link: TextLink) -> None:

@@ -1,17 +1,21 @@
 """Servers to test against, and a client that speaks bytes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
 
-from ocpp_adapters import anyio_server, asyncio_server
+from ocpp_adapters import anyio_server, asyncio_server, poll_server, threads_server
 from ocpp_adapters.anyio_link import AnyioConcurrency
-from ocpp_adapters.sessions import Admit, Decision, Peer, Session, TextLink
+from ocpp_adapters.poll import Poll
+from ocpp_adapters.sessions import Admit, Decision, Peer, Reject, Session, TextLink
+from ocpp_adapters.threads_monitor import Monitor
 from ocpp_core.wire import Closed, HandshakeReceived
 
 
@@ -42,7 +46,103 @@ class Adapter:
         return asyncio_server.AsyncioConcurrency() if self.native else AnyioConcurrency(tasks)
 
 
-ADAPTERS = (Adapter("asyncio", True), Adapter("asyncio", False), Adapter("trio", False))
+@dataclass(frozen=True)
+class Polled(Adapter):
+    """A poll, stepped by a task of the test's loop."""
+
+    poll: Poll = field(default_factory=Poll)
+
+    def __str__(self) -> str:
+        return "poll"
+
+    @asynccontextmanager
+    async def serve(self, admit: Admit, **options: Any) -> AsyncIterator[int]:
+        async with anyio.create_task_group() as tasks:
+
+            def ask(handshake: HandshakeReceived, peer: Peer) -> Any:
+                decision = admit(handshake, peer)
+                return decision if isinstance(decision, Session | Reject) else self._later(decision, tasks)
+
+            server = poll_server.serve(self.poll, ask, "127.0.0.1", **options)
+            tasks.start_soon(self._run)
+            yield server.port
+            server.close()
+            with anyio.move_on_after(1):
+                while not server.empty:
+                    await anyio.sleep(0.001)
+            server.abort()
+            while not server.empty:
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
+
+    async def _later(self, decision: Awaitable[Decision], tasks: TaskGroup) -> Decision:
+        """What the test's loop decides, awaited where only the poll's events can be."""
+        decided = self.poll.event()
+        outcome: list[Decision | Exception] = []
+
+        async def decide() -> None:
+            try:
+                outcome.append(await decision)
+            except Exception as error:
+                outcome.append(error)
+            decided.set()
+
+        tasks.start_soon(decide)
+        await decided.wait()
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    async def _run(self) -> None:
+        while True:
+            await anyio.sleep(min(self.poll.step(), 0.001))
+
+    def concurrency(self, tasks: TaskGroup) -> Any:
+        return self.poll
+
+
+@dataclass(frozen=True)
+class Threaded(Adapter):
+    """Threads beside the test's loop; an admission that is a coroutine waits in its thread."""
+
+    monitor: Monitor = field(default_factory=Monitor)
+
+    def __str__(self) -> str:
+        return "threads"
+
+    @asynccontextmanager
+    async def serve(self, admit: Admit, **options: Any) -> AsyncIterator[int]:
+        async with anyio.from_thread.BlockingPortal() as portal:
+
+            def ask(handshake: HandshakeReceived, peer: Peer) -> Decision:
+                decision = admit(handshake, peer)
+                if isinstance(decision, Session | Reject):
+                    return decision
+
+                async def wait() -> Decision:
+                    return await decision
+
+                return portal.call(wait)
+
+            server = threads_server.serve(ask, "127.0.0.1", monitor=self.monitor, **options)
+            try:
+                yield server.port
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(partial(server.close, grace=1))
+                    await portal.stop(cancel_remaining=True)  # admissions that nobody waits for any more
+
+    def concurrency(self, tasks: TaskGroup) -> Any:
+        return self.monitor
+
+
+ADAPTERS = (
+    Adapter("asyncio", True),
+    Adapter("asyncio", False),
+    Adapter("trio", False),
+)
+SERVERS = (*ADAPTERS, Polled("asyncio", False), Threaded("asyncio", False))
+"""Where sessions need no loop for themselves, everybody is put to the same tests."""
 
 
 TEXT = b"\x81\x05hello"

@@ -10,6 +10,7 @@ from ocpp_adapters.sessions import Decision, Limits, Peer, Reject
 from ocpp_core.wire import HandshakeReceived, ServerConfig
 from tests.adapters.servers import (
     ADAPTERS,
+    SERVERS,
     Adapter,
     Echo,
     Echoes,
@@ -22,6 +23,12 @@ from tests.adapters.servers import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=SERVERS, ids=str)
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    chosen: Adapter = request.param
+    return chosen
 
 
 async def test_shutdown_closes_200_links_in_good_order(adapter: Adapter) -> None:

@@ -1,0 +1,128 @@
+"""A station on the rpc level in a main loop of one's own: nothing waits, outcomes are asked for.
+
+::
+
+    poll = Poll()
+    link = open_rpc(poll, ClientConfig(url="ws://csms.example/ocpp/CP1"))
+    while not link.opened:
+        poll.wait(poll.step())
+    booted = link.call(v201.BootNotificationRequest(...))
+    while not booted.done:
+        poll.wait(poll.step())
+    print(booted.result().status)
+"""
+
+import os
+import socket
+import ssl
+
+from ocpp_core import Role
+from ocpp_core.entropy import Entropy
+from ocpp_core.messages import Request, Response
+from ocpp_core.rpc import CallRank, RpcConfig
+from ocpp_core.wire import ClientConfig, Closed, HandshakeFailed
+
+from .poll import Poll, Task
+from .poll_link import Carried, Dialling
+from .rpc_client import HandshakeFailedError, refuse_all
+from .rpc_link import Handler, RpcLink
+from .socket_link import ClientSocket
+
+
+class PolledLink:
+    """A station's link, from dialling to its end. Made by :func:`open_rpc`."""
+
+    def __init__(
+        self,
+        poll: Poll,
+        config: ClientConfig,
+        session: RpcLink,
+        entropy: Entropy,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._poll = poll
+        self._config = config
+        self._session = session
+        self._entropy = entropy
+        self._ssl_context = ssl_context
+        self._driver: ClientSocket | None = None
+        self._closed: Closed | None = None
+        self._failure: Exception | None = None
+        self._dialling: Dialling | None = Dialling(
+            poll, config.endpoint, config.handshake_timeout, self._connected
+        )
+
+    @property
+    def opened(self) -> bool:
+        """Whether calls can be made, or could be.
+
+        Raises:
+            HandshakeFailedError: the CSMS refused, or TLS failed. OSError: nobody is there.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return self._driver is not None and bool(self._driver.subprotocol)
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the link ended; None: it has not, or never opened."""
+        return self._closed
+
+    def call(
+        self, request: Request, *, timeout: float | None = None, rank: CallRank | None = None
+    ) -> Task[Response]:
+        """Call the peer; as :meth:`.RpcLink.call`, but response and errors are the task's."""
+        return self._poll.spawn(self._session.call(request, timeout=timeout, rank=rank))
+
+    def send(self, request: Request) -> None:
+        """Send an unconfirmed message (OCPP 2.1). Raises what :meth:`.RpcLink.send` raises."""
+        self._session.send(request)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close the link; harmless if it is closed."""
+        if self._dialling is not None:
+            self._dialling.stop()
+            self._dialling = None
+            self._failure = ConnectionAbortedError("closed before it was open")
+        elif self._driver is not None:
+            self._driver.close(code, reason)
+
+    def _connected(self, connection: socket.socket | OSError) -> None:
+        self._dialling = None
+        if isinstance(connection, OSError):
+            self._failure = connection
+            return
+        self._driver = ClientSocket(
+            connection, self._config, self._session, self._entropy, ssl_context=self._ssl_context
+        )
+        Carried(self._poll, self._driver, self._ended)
+
+    def _ended(self) -> None:
+        assert self._driver is not None
+        outcome = self._driver.outcome
+        if not isinstance(outcome, HandshakeFailed):
+            self._closed = outcome
+        else:
+            self._failure = HandshakeFailedError(outcome)
+
+
+def open_rpc(
+    poll: Poll,
+    config: ClientConfig,
+    handler: Handler = refuse_all,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    rpc: RpcConfig | None = None,
+    entropy: Entropy = os.urandom,
+) -> PolledLink:
+    """Begin to connect as a station.
+
+    Arguments:
+        poll: what the link belongs to.
+        handler: what answers the CSMS's calls; its coroutines may wait for calls of its own.
+
+    The others are those of :func:`ocpp_adapters.anyio_rpc.open_rpc`. The time for the connection is the
+    configured ``handshake_timeout``, that for the handshake the same once more.
+    """
+    session = RpcLink(Role.STATION, handler, poll, rpc, entropy)
+    return PolledLink(poll, config, session, entropy, ssl_context)

@@ -1,0 +1,146 @@
+"""A charging station in a main loop of one's own: dials, keeps the link, commits, commands the hardware.
+
+As :mod:`ocpp_adapters.anyio_station`, for firmware whose one loop also reads buttons and meters::
+
+    poll = Poll()
+    runner = connect_station(poll, station, config, store, hardware)
+    while True:
+        poll.step()
+        if cable_came():
+            with runner.turn() as now:
+                station.plug_in(1, 1, now)
+"""
+
+import math
+import os
+import socket
+import ssl
+
+from ocpp_core.entropy import Entropy
+from ocpp_core.station import LinkFailure, OpenLink, Station
+from ocpp_core.wire import ClientConfig
+
+from .poll import Poll
+from .poll_link import Carried, Dialling
+from .sessions import GOING_AWAY, TextLink
+from .socket_link import ClientSocket, now
+from .station_runner import Hardware, Observer, Runner, StationSession, nobody
+from .stores import Store, inline
+
+
+class StationRunner(Runner):
+    """Carries a station's actions out. Made by :func:`connect_station`."""
+
+    def __init__(
+        self,
+        poll: Poll,
+        station: Station,
+        config: ClientConfig,
+        store: Store,
+        hardware: Hardware,
+        observe: Observer,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        entropy: Entropy,
+    ) -> None:
+        super().__init__(station, config, hardware, observe, inline(store))
+        self.armed = math.inf
+        self._poll = poll
+        self._ssl_context = ssl_context
+        self._entropy = entropy
+        self._dialling: Dialling | None = None
+        self._leaving = False
+        poll.changed(self)
+
+    @property
+    def gone(self) -> bool:
+        """After :meth:`leave`: whether the link is closed."""
+        return self._leaving and self._link is None
+
+    def leave(self) -> None:
+        """Close the link, and open no further one; step on until it is :attr:`gone`."""
+        self._leaving = True
+        self._stop_dialling()
+        if self._link is not None:
+            self._link.close(*GOING_AWAY)
+
+    def power_off(self) -> None:
+        """As if the mains had gone: no goodbye, nothing more is carried out."""
+        self._leaving = True
+        super().power_off()
+
+    def now(self) -> float:
+        """The system's monotonic time."""
+        return now()
+
+    def due(self) -> float | None:
+        """When the station has a deadline."""
+        return None if self.gone else self.station.next_timer()
+
+    def handle_timer(self, now: float) -> None:
+        """Tell the station."""
+        self._timer_due(now)
+
+    def settle(self) -> None:
+        """Carry out what the station wants."""
+        self._host.drain()
+
+    def _rearm(self) -> None:
+        self._poll.changed(self)
+
+    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
+        del action
+        if not self._leaving:
+            endpoint, timeout = config.endpoint, config.handshake_timeout
+            self._dialling = Dialling(self._poll, endpoint, timeout, lambda it: self._connected(it, config))
+
+    def _stop_dialling(self) -> None:
+        if self._dialling is not None:
+            self._dialling.stop()
+            self._dialling = None
+            self._link_failed(LinkFailure.UNREACHABLE, "given up")
+
+    def _connected(self, connection: socket.socket | OSError, config: ClientConfig) -> None:
+        self._dialling = None
+        if isinstance(connection, OSError):
+            timeout = isinstance(connection, TimeoutError)
+            self._link_failed(LinkFailure.TIMEOUT if timeout else LinkFailure.UNREACHABLE, str(connection))
+            return
+        session = StationSession(self)
+        link = ClientSocket(connection, config, session, self._entropy, ssl_context=self._ssl_context)
+        self._attach(link)
+        Carried(self._poll, link, lambda: self._over(link))
+
+    def _over(self, link: ClientSocket) -> None:
+        assert link.outcome is not None
+        self._link_over(link, link.outcome)
+
+    def forget(self, link: TextLink) -> None:
+        """This link is gone; a later one stays."""
+        super().forget(link)
+        self._poll.changed(self)
+
+
+def connect_station(
+    poll: Poll,
+    station: Station,
+    config: ClientConfig,
+    store: Store,
+    hardware: Hardware,
+    *,
+    observe: Observer = nobody,
+    ssl_context: ssl.SSLContext | None = None,
+    entropy: Entropy = os.urandom,
+) -> StationRunner:
+    """Run a station in a poll; it begins with the next step.
+
+    Arguments:
+        poll: what the station belongs to.
+        store: where its rows go, in the step that needs them to be durable: a disk takes its time.
+
+    The others are those of :func:`ocpp_adapters.anyio_station.connect_station`; the station is made with
+    :func:`time.monotonic` as its ``now``. At the end :meth:`StationRunner.leave`.
+    """
+    return StationRunner(
+        poll, station, config, store, hardware, observe, ssl_context=ssl_context, entropy=entropy
+    )

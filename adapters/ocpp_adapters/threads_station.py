@@ -1,0 +1,192 @@
+"""A charging station on plain threads: dials, keeps the link, commits, commands the hardware.
+
+As :mod:`ocpp_adapters.anyio_station`, for firmware that blocks. Inputs are given within a turn, from any
+thread; the hardware is commanded while the monitor is held, and must not wait for another thread that wants a
+turn.
+"""
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+from ocpp_core.entropy import Entropy
+from ocpp_core.station import LinkFailure, OpenLink, Station
+from ocpp_core.wire import ClientConfig, Endpoint
+
+from .sessions import GOING_AWAY, TextLink
+from .socket_link import ClientSocket, now
+from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
+from .stores import Committer, Store
+from .threads_link import Carried, dial
+from .threads_monitor import Monitor
+
+Dial: TypeAlias = Callable[[Endpoint, float], socket.socket]
+"""Opens the transport, blocking, within so many seconds; raises OSError."""
+
+_GOODBYE: Final = 1.0
+"""Seconds for the Close of a link at the end of the context."""
+
+
+class StationRunner(Runner):
+    """Carries a station's actions out. Made by :func:`connect_station`."""
+
+    def __init__(
+        self,
+        station: Station,
+        config: ClientConfig,
+        hardware: Hardware,
+        observe: Observer,
+        *,
+        committer: Committer,
+        monitor: Monitor,
+        ssl_context: ssl.SSLContext | None,
+        entropy: Entropy,
+        dial: Dial,
+    ) -> None:
+        super().__init__(station, config, hardware, observe, committer)
+        self._monitor = monitor
+        self._ssl_context = ssl_context
+        self._entropy = entropy
+        self._dial = dial
+        self._dialling: object = None
+        self._changed = monitor.condition()
+        self._leaving = False
+        self._ended = False
+
+    def now(self) -> float:
+        """The system's monotonic time."""
+        return now()
+
+    @contextmanager
+    def turn(self) -> Iterator[float]:
+        """Give the station inputs, from any thread; see :meth:`.Runner.turn`."""
+        with self._monitor, super().turn() as moment:
+            yield moment
+
+    def power_off(self) -> None:
+        """As if the mains had gone: no goodbye, nothing more is carried out."""
+        with self._monitor:
+            super().power_off()
+            self._leaving = self._ended = True
+            self._changed.notify_all()
+
+    def run(self) -> None:
+        """Keep time until :meth:`leave` or :meth:`power_off`."""
+        with self._monitor:
+            self._after()
+            while not self._ended:
+                now, at = self.now(), self.station.next_timer()
+                if at is not None and at <= now:
+                    self._timer_due(now)
+                else:
+                    self._changed.wait(None if at is None else at - now)
+
+    def leave(self) -> None:
+        """Close the link and see to it that the rows are durable; then time is no longer kept."""
+        with self._monitor:
+            if self._ended:
+                return
+            self._leaving = True
+            self._stop_dialling()
+            if self._link is not None:
+                self._link.close(*GOING_AWAY)
+                if not self._changed.wait_for(lambda: self._link is None, _GOODBYE):
+                    self._link.abort()
+                    self._changed.wait_for(lambda: self._link is None)
+            self._changed.wait_for(lambda: not self._host.waits)
+            self._ended = True
+            self._changed.notify_all()
+
+    def _rearm(self) -> None:
+        self._changed.notify_all()
+
+    def forget(self, link: TextLink) -> None:
+        """This link is gone; a later one stays."""
+        super().forget(link)
+        self._changed.notify_all()
+
+    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
+        del action
+        if not self._leaving:
+            self._dialling = attempt = object()
+            threading.Thread(
+                target=self._connect, args=(config, attempt), name="ocpp-link", daemon=True
+            ).start()
+
+    def _stop_dialling(self) -> None:
+        """What the attempt comes to is of no interest any more."""
+        if self._dialling is not None:
+            self._dialling = None
+            self._link_failed(LinkFailure.UNREACHABLE, "given up")
+
+    def _connect(self, config: ClientConfig, attempt: object) -> None:
+        connection = self._attempt(config)
+        with self._monitor:
+            if attempt is not self._dialling:
+                if isinstance(connection, socket.socket):
+                    connection.close()
+                return
+            self._dialling = None
+            if not isinstance(connection, socket.socket):
+                self._link_failed(*connection)
+                return
+            session = StationSession(self)
+            link = ClientSocket(connection, config, session, self._entropy, ssl_context=self._ssl_context)
+            self._attach(link)
+            carried = Carried(link, self._monitor)
+        carried.run()
+        with self._monitor:
+            assert link.outcome is not None
+            self._link_over(link, link.outcome)
+
+    def _attempt(self, config: ClientConfig) -> socket.socket | tuple[LinkFailure, str]:
+        """Dial; returns the connection, or why there is none."""
+        try:
+            return self._dial(config.endpoint, config.handshake_timeout)
+        except TimeoutError as error:
+            return LinkFailure.TIMEOUT, str(error)
+        except OSError as error:
+            return LinkFailure.UNREACHABLE, str(error)
+
+
+@contextmanager
+def connect_station(
+    station: Station,
+    config: ClientConfig,
+    store: Store,
+    hardware: Hardware,
+    *,
+    observe: Observer = nobody,
+    ssl_context: ssl.SSLContext | None = None,
+    entropy: Entropy = os.urandom,
+    dial: Dial = dial,
+    monitor: Monitor | None = None,
+) -> Iterator[StationRunner]:
+    """Run a station in threads of its own; at the context's end its link is closed, its rows are durable.
+
+    The arguments are those of :func:`ocpp_adapters.anyio_station.connect_station`, but for ``monitor``, for
+    stations that share one. The station is made with :func:`time.monotonic` as its ``now``.
+    """
+    monitor = Monitor() if monitor is None else monitor
+    runner = StationRunner(
+        station,
+        config,
+        hardware,
+        observe,
+        committer=committer_for(store, monitor.submit),
+        monitor=monitor,
+        ssl_context=ssl_context,
+        entropy=entropy,
+        dial=dial,
+    )
+    clock = threading.Thread(target=runner.run, name="ocpp-station", daemon=True)
+    clock.start()
+    try:
+        yield runner
+    finally:
+        runner.leave()
+        clock.join()
