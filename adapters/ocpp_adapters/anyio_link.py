@@ -25,6 +25,7 @@ from ocpp_core.wire import (
 from .driver import Driver
 from .sessions import GOING_AWAY, Limits, Session
 from .stores import Finish, Submit
+from .tls_wire import SecuredServer
 
 _READ_SIZE = 64 << 10
 _UNREAD = 256 << 10
@@ -72,7 +73,7 @@ class StreamDriver(Driver):
     """
 
     _tasks: TaskGroup
-    _wire: WebSocketServer | WebSocketClient
+    _wire: WebSocketServer | WebSocketClient | SecuredServer
 
     def set_up(self, stream: ByteStream, close_timeout: float, limits: Limits) -> None:
         """The transport's part of construction."""

@@ -10,13 +10,13 @@ from typing import Any
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, TaskStatus
-from anyio.streams.tls import TLSAttribute, TLSListener
 
 from ocpp_core.wire import ServerConfig, WebSocketServer
 
 from .anyio_link import StreamDriver, await_it
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
+from .tls_wire import SecuredServer
 
 _log = logging.getLogger(__name__)
 
@@ -24,18 +24,23 @@ _log = logging.getLogger(__name__)
 class ServerStream(StreamDriver, ServerDriver):
     """One station's connection; the :class:`~ocpp_adapters.sessions.TextLink` of its session."""
 
-    _wire: WebSocketServer
+    _wire: WebSocketServer | SecuredServer
 
-    def __init__(self, stream: ByteStream, registry: Registry) -> None:
+    def __init__(
+        self, stream: ByteStream, registry: Registry, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
         ServerDriver.__init__(self, registry)
         self.set_up(stream, registry.config.close_timeout, registry.limits)
-        self._wire = WebSocketServer(registry.config, self.now())
+        if ssl_context is None:
+            self._wire = WebSocketServer(registry.config, self.now())
+        else:
+            self._wire = SecuredServer(registry.config, self.now(), ssl_context)
 
     def peer(self) -> Peer:
         """Who is at the other end."""
         remote = self._stream.extra(SocketAttribute.remote_address, None)
         address = (remote[0], remote[1]) if isinstance(remote, tuple) else None
-        return Peer(address, self._stream.extra(TLSAttribute.ssl_object, None))
+        return Peer(address, self._wire.tls if isinstance(self._wire, SecuredServer) else None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.start_soon(await_it, work)
@@ -62,10 +67,9 @@ async def serve(
     registry = Registry(admit, config, limits)
     tcp = await anyio.create_tcp_listener(local_host=host, local_port=port)
     bound = tcp.extra(SocketAttribute.local_port)
-    listener = tcp if ssl_context is None else TLSListener(tcp, ssl_context, standard_compatible=False)
 
     async def handle(stream: ByteStream) -> None:
-        connection = ServerStream(stream, registry)
+        connection = ServerStream(stream, registry, ssl_context)
         if not registry.enter(connection):
             await anyio.aclose_forcefully(stream)
             return
@@ -76,6 +80,6 @@ async def serve(
         finally:
             registry.leave(connection)
 
-    async with listener:
+    async with tcp:
         task_status.started(bound)
-        await listener.serve(handle)
+        await tcp.serve(handle)

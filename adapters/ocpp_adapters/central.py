@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ocpp_core import LocalProtocolError, OcppVersion, StoreError
 from ocpp_core.csms import (
@@ -52,7 +52,23 @@ If it raises, the link is closed with 1011 and the error logged; what follows in
 
 Outcome: TypeAlias = CommandAnswered | CommandFailed | CallSucceeded | CallFailed
 
-MakeCsms: TypeAlias = Callable[[CsmsConfig, str, OcppVersion, Entropy, float, Snapshot], Csms]
+
+class MakeCsms(Protocol):
+    """Makes the machine of a connection, as :class:`~ocpp_core.csms.Csms` does."""
+
+    def __call__(
+        self,
+        config: CsmsConfig,
+        identity: str,
+        version: OcppVersion,
+        entropy: Entropy,
+        now: float,
+        snapshot: Snapshot | None = None,
+        *,
+        certificate_serial: str | None = None,
+    ) -> Csms:
+        """A new machine."""
+        ...
 
 
 def utc_ms() -> int:
@@ -98,9 +114,13 @@ class Central:
         """The latest link of each station that has one; a live view."""
         return MappingProxyType(self._links)
 
-    def session(self) -> "StationLink":
-        """A session for a station that is let in."""
-        return StationLink(self)
+    def session(self, *, certificate_serial: str | None = None) -> "StationLink":
+        """A session for a station that is let in.
+
+        ``certificate_serial`` is the serial number in its client certificate (its common name), which its
+        BootNotification must repeat (B01.FR.11, B01.FR.12); None: it has none.
+        """
+        return StationLink(self, certificate_serial)
 
     def enter(self, link: "StationLink") -> "StationLink | None":
         """A station has a new link; returns the one before it, which may still have something to commit."""
@@ -123,6 +143,7 @@ class StationLink(Session):
 
     __slots__ = (
         "_central",
+        "_certificate_serial",
         "_closed",
         "_early",
         "_held",
@@ -137,8 +158,9 @@ class StationLink(Session):
 
     _link: TextLink
 
-    def __init__(self, central: Central) -> None:
+    def __init__(self, central: Central, certificate_serial: str | None = None) -> None:
         self._central = central
+        self._certificate_serial = certificate_serial
         self._machine: Csms | None = None
         self._host: Host | None = None
         self._early: list[str] = []
@@ -267,7 +289,15 @@ class StationLink(Session):
             if isinstance(rows, StoreError):
                 raise rows
             version = OcppVersion(self._link.subprotocol)
-            machine = central.make(central.config, self.identity, version, central.entropy, now, rows)
+            machine = central.make(
+                central.config,
+                self.identity,
+                version,
+                central.entropy,
+                now,
+                rows,
+                certificate_serial=self._certificate_serial,
+            )
         except Exception as error:
             self._give_up(error)
             return
