@@ -43,10 +43,14 @@ def machine() -> str:
 def main() -> None:
     """Run, print, and write the page if everything ran."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; default: all"
+    )
     parser.add_argument("--seconds", type=float, default=6.0, help="for each measurement under load")
     parser.add_argument("--rounds", type=int, default=3, help="measurements under load; the best counts")
     arguments = parser.parse_args()
+    if unknown := set(arguments.sections) - SECTIONS.keys():
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
     console = Console()
     parts = []
     for name in arguments.sections or SECTIONS:

@@ -27,6 +27,8 @@ def rates(contenders: Mapping[str, Work], seconds: float) -> dict[str, float]:
     The contenders take turns, so that what else happens on the machine hits all alike; CPU time, because on
     a shared machine wall time measures the neighbours.
     """
+    gc.collect()
+    gc.freeze()  # as servers do once they are set up; else large messages measure the heap beside them
     counts = {name: _count_for(work, seconds) for name, work in contenders.items()}
     best = dict.fromkeys(contenders, 0.0)
     for _ in range(ROUNDS):
