@@ -156,7 +156,8 @@ def _armour(der: bytes) -> bytes:
 
 
 def _to_der(key: WrappedKey) -> bytes:
-    empty_auth = _element(_EMPTY_AUTH, b"\x01\x01\xff") if key.empty_auth else b""
+    # The draft's default is false; the tpm2 provider takes absence for true.
+    empty_auth = _element(_EMPTY_AUTH, _element(_BOOLEAN, b"\xff" if key.empty_auth else b"\0"))
     parent = _element(_INTEGER, key.parent.to_bytes(key.parent.bit_length() // 8 + 1, "big"))
     return _element(
         _SEQUENCE,
