@@ -47,6 +47,9 @@ class Case:
     contactor_ms: int = 400
     """The most that a contactor takes to switch."""
 
+    unconfirmed: Sequence[int] = ()
+    """Commands to contactors that are carried out, but of which the station never hears."""
+
     store: Sequence[int] = ()
     """Commits of the station that fail."""
     csms_store: Sequence[int] = ()

@@ -117,6 +117,13 @@ def store_failures(version: str, script: str) -> Iterator[Case]:
         yield case(version, script, csms_store=(commit,))
 
 
+def silent_contactors(version: str, script: str) -> Iterator[Case]:
+    """The station never hears what became of one command to a contactor, or of two."""
+    for number in range(without_faults(version, script).site.switches):
+        yield case(version, script, unconfirmed=(number,))
+        yield case(version, script, unconfirmed=(number, number + 1))
+
+
 def bad_answers(version: str, script: str) -> Iterator[Case]:
     """Every call is answered badly once; and every fact always, in every way, until it is given up."""
     world = without_faults(version, script)
@@ -171,6 +178,7 @@ def random_case(seed: int) -> Case:
         "arrives": random.random() < 0.7,
         "delay_ms": random.choice((50, 200, 5_000)),
         "contactor_ms": random.choice((400, 8_000)),
+        "unconfirmed": some(1, 4) if random.random() < 0.2 else (),
         "store": some(3, 40),
         "csms_store": some(3, 20),
         "misanswers": ways(3, 40),
@@ -179,6 +187,6 @@ def random_case(seed: int) -> Case:
         "heartbeat_s": random.choice((30, 300)),
         "clock": tuple((at, random.randint(-3_600_000, 3_600_000)) for at in some(2, 200_000)),
     }
-    if scenario == "energy_transfer":
-        drawn["store"] = ()  # where energy makes the transaction, some flows before the store can fail
+    if SCENARIOS[scenario].energy_first:
+        drawn["store"] = drawn["unconfirmed"] = ()
     return Case(**{"script": scenario, "seed": seed, **drawn, **needs, "config": config})

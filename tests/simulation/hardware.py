@@ -20,12 +20,20 @@ class Outlet:
     watts: int = 7360
     watt_ms: int = 0
     since: int = 0
+    switched_wh: set[float] = field(default_factory=lambda: {0.0})
+    """Where the register stood whenever the contactor moved: a transaction begins and ends nowhere else."""
 
     def advance(self, now: int) -> None:
         """Let the meter count up to ``now``."""
         if self.flows:
             self.watt_ms += self.watts * (now - self.since)
         self.since = now
+
+    def switch(self, on: bool, now: int) -> None:
+        """Close or open the contactor."""
+        self.advance(now)
+        self.closed = on
+        self.switched_wh.add(self.register_wh)
 
     @property
     def flows(self) -> bool:

@@ -23,6 +23,12 @@ class Scenario:
     script: Callable[[World], None]
     needs: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def energy_first(self) -> bool:
+        """Whether the flow of energy makes the transaction: then some flows before there is one to keep."""
+        points = self.needs.get("config", {}).get("tx_start_points")
+        return bool(points == ["EnergyTransfer"])
+
 
 def plug_then_token(world: World) -> None:
     """The usual: cable, token, charging, the same token, cable."""

@@ -65,6 +65,7 @@ class Site:
         self.points = 0
         """How many points were passed before the world turned fair."""
         self.commits = 0
+        self.switches = 0
         self._entropy = SeededEntropy(f"station {world.case.seed}")
         self._booted_at = 0
         self._pushed: dict[int, int] = {}
@@ -125,8 +126,7 @@ class Site:
         """No goodbye, no flush: the station is gone, contactors open, the peer hears nothing."""
         self.world.note("power loss")
         for outlet in self.outlets.values():
-            outlet.advance(self.world.now)
-            outlet.closed = False
+            outlet.switch(False, self.world.now)
         self.station = None
         self.world.watch.power_lost()
         self.world.network.drop()
@@ -282,17 +282,24 @@ class Site:
         elif isinstance(action, CloseLink):
             world.after(10, lambda: self._hang_up(station, action.code))
         elif isinstance(action, DoPower):
-            at = world.now + world.draw(5, world.case.contactor_ms)
-            at = self._switches_at[action.evse] = max(at, self._switches_at.get(action.evse, 0))
-            world.at(at, lambda: self._switch(station, action))
+            self._command_contactor(station, action)
 
-    def _switch(self, station: Station, action: DoPower) -> None:
+    def _command_contactor(self, station: Station, action: DoPower) -> None:
+        world = self.world
+        number, self.switches = self.switches, self.switches + 1
+        confirmed = number not in world.case.unconfirmed or world.fair
+        at = world.now + world.draw(5, world.case.contactor_ms)
+        at = self._switches_at[action.evse] = max(at, self._switches_at.get(action.evse, 0))
+        world.at(at, lambda: self._switch(station, action, confirmed=confirmed))
+
+    def _switch(self, station: Station, action: DoPower, *, confirmed: bool) -> None:
         if station is not self.station:
             return
         self.read_meters()
-        self.outlets[action.evse].closed = action.on
+        self.outlets[action.evse].switch(action.on, self.world.now)
         self.world.watch.energy()
-        self._input(lambda station: station.power_switched(action.evse, action.on, self.mono))
+        if confirmed:
+            self._input(lambda station: station.power_switched(action.evse, action.on, self.mono))
 
 
 def _plug_in(site: Site, number: int) -> Callable[[Station], None]:

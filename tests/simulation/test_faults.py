@@ -11,10 +11,8 @@ from . import explore
 from .case import Case
 from .scenarios import SCENARIOS
 
-every_script = pytest.mark.parametrize(
-    ("version", "script"),
-    [(version, script) for script in SCENARIOS for version in explore.versions(script)],
-)
+PLACES = [(version, script) for script in SCENARIOS for version in explore.versions(script)]
+every_script = pytest.mark.parametrize(("version", "script"), PLACES)
 
 
 def go_through(cases: Callable[[str, str], Iterator[Case]], version: str, script: str) -> None:
@@ -55,6 +53,15 @@ def test_a_second_fault_after_the_first(version, script):
 @every_script
 def test_store_fails_at_every_commit(version, script):
     go_through(explore.store_failures, version, script)
+
+
+@pytest.mark.requirement("E06.FR.11", "E07.FR.02")
+@pytest.mark.parametrize(
+    ("version", "script"),
+    [(version, script) for version, script in PLACES if not SCENARIOS[script].energy_first],
+)
+def test_contactors_that_do_not_answer(version, script):
+    go_through(explore.silent_contactors, version, script)
 
 
 @pytest.mark.requirement("E13.FR.02", "E13.FR.03", "E13.FR.04")
