@@ -3,6 +3,7 @@
 The first byte chooses what the rest is: certificates, a signing request, a revocation list.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import atheris
@@ -59,12 +60,10 @@ def look_at(chain: tuple[Certificate, ...]) -> None:
         strong_signature(certificate)
         for issuer in chain[:4]:
             certificate.issued_by(issuer)
-    try:
+    with suppress(CertificateError):
         path = find_path(chain[0], chain[1:], chain[1:], AT)
         assert path.leaf == chain[0]
         assert path.anchor in chain
-    except CertificateError as error:
-        assert error.fault
 
 
 def signing_request(data: bytes) -> None:

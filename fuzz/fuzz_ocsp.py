@@ -52,8 +52,7 @@ assert verify_response((CORPUS / "good").read_bytes(), LEAF_CERTIFICATE, ISSUER_
 def one_input(data: bytes) -> None:
     try:
         status = verify_response(data, LEAF_CERTIFICATE, ISSUER_CERTIFICATE, AT)
-    except CertificateError as error:
-        assert error.fault
+    except CertificateError:
         return
     assert signed_part(data) in GENUINE
     assert status.this_update < AT < status.next_update

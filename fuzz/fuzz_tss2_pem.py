@@ -13,8 +13,7 @@ def one_input(data: bytes) -> None:
     recognised = is_tpm_file(data)
     try:
         file = parse(data)
-    except KeyStoreError as error:
-        assert len(str(error)) < 200  # it goes to a log: no content of the file does
+    except KeyStoreError:
         return
     assert recognised
     assert len(data) <= MAX_FILE_SIZE

@@ -1,5 +1,6 @@
 """Signing requests, as a CSMS gets them from a station that may be anybody."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,5 @@ def test_requests_that_no_authority_should_see(text: str, fault: Fault) -> None:
 @given(position=st.integers(0, len(GOOD) - 1), character=st.characters())
 def test_any_character_may_be_wrong(position: int, character: str) -> None:
     text = GOOD[:position] + character + GOOD[position + 1 :]
-    try:
+    with suppress(CertificateError):
         assert parse_csr(text).subject == parse_csr(GOOD).subject
-    except CertificateError:
-        pass
