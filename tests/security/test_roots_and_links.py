@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ocpp_security.errors import CertificateStoreError, Fault
-from ocpp_security.keys import FileKeyStore, one_secret
+from ocpp_security.keys import FileKeyStore, KeyAlgorithm, one_secret
 from ocpp_security.manager import CertificateConfig, CertificateManager
 from ocpp_security.pki.certificate import parse_bundle
 from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
@@ -145,7 +146,6 @@ def test_links_follow_the_newest_certificate(tmp_path: Path) -> None:
         CONFIG.subjects,
         leaves=LeafPolicy(accept_future=True),
         links={STATION: link},
-        key_directory=tmp_path / "keys",
     )
     manager = open_manager(tmp_path, config)
     manager.roots.install(TrustUse.CSMS, pem(CSMS_ROOT), NOW)
@@ -185,7 +185,48 @@ def test_links_go_when_nothing_is_left(tmp_path: Path) -> None:
     manager.roots.install(TrustUse.V2G, pem(V2G_ROOT), NOW)
     renew_v2g(manager)
     assert parse_bundle((link / "leaf.pem").read_bytes())
-    assert not (link / "key.pem").exists()  # the key store has no files that it would show
+    assert (link / "key.pem").resolve() == tmp_path / "keys" / "v2g-1.key"
     (chain,) = listed(manager, ChainKind.V2G)
     manager.roots.delete(chain.name, NOW)
     assert not link.is_symlink()
+
+
+def test_links_do_without_a_key_that_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileKeyStore, "path", lambda *_: None)
+    link = tmp_path / "client" / "csms" / "current"
+    manager = open_manager(tmp_path, CertificateConfig(CONFIG.subjects, links={STATION: link}))
+    manager.roots.install(TrustUse.CSMS, pem(CSMS_ROOT), NOW)
+    renew(manager)
+    assert parse_bundle((link / "leaf.pem").read_bytes())
+    assert not (link / "key.pem").exists()
+
+
+def test_provisioned_certificates_and_keys_are_usable(tmp_path: Path) -> None:
+    """As they come from a station that ran libocpp: chain and key beside each other."""
+    station = CSMS_ROOT.leaf()
+    folder = tmp_path / "client" / "csms"
+    folder.mkdir(parents=True)
+    (folder / "CSMS_LEAF.pem").write_text(pem(station))
+    key = station.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "CSMS_LEAF.key").write_bytes(key)
+    files = CertificateFiles(Layout.under(tmp_path))
+    for keys in (FileKeyStore(folder), FileKeyStore(tmp_path / "keys")):
+        if "CSMS_LEAF" not in keys.names():
+            keys.import_key("from_libocpp", key)
+        manager = CertificateManager(files, keys, CONFIG)
+        manager.roots.install(TrustUse.CSMS, pem(CSMS_ROOT), NOW)
+        (info,) = manager.own.usable(STATION, NOW)
+        assert info.leaf.certificate == station.certificate
+        assert info.files == (folder / "CSMS_LEAF.pem",)
+
+
+@pytest.mark.parametrize("algorithm", KeyAlgorithm)
+@pytest.mark.requirement("A02.FR.02", "A00.FR.501")
+def test_keys_are_made_as_configured(algorithm: KeyAlgorithm, tmp_path: Path) -> None:
+    manager = open_manager(tmp_path, CertificateConfig(CONFIG.subjects, key_algorithm=algorithm))
+    manager.roots.install(TrustUse.CSMS, pem(CSMS_ROOT), NOW)
+    renew(manager)
+    (info,) = manager.own.usable(STATION, NOW)
+    kind, size = algorithm.split(" ")
+    assert type(info.leaf.certificate.public_key).__name__.startswith(kind[0])
+    assert info.leaf.certificate.public_key.key_size == int(size.removeprefix("P-"))  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ from ocpp_core.errors import OcppError
 
 from ..errors import CertificateStoreError, Fault
 from ..keys.errors import KeyNotFoundError, KeyStoreError
-from ..keys.store import KeyStore
+from ..keys.store import KeyAlgorithm, KeyStore
 from ..pki.hashdata import HashAlgorithm
 from ..pki.properties import StationSubject
 from ..questions import Outcome, SecurityEvent
@@ -35,8 +35,8 @@ class CertificateConfig:
     """In which certificates are listed and OCSP is asked; the CSMS deletes in the same (M04.FR.07)."""
     links: Mapping[LeafUse, Path] = field(default_factory=dict)
     """Symbolic links to keep up to date (UpdateCertificateSymlinks), each in a directory that exists."""
-    key_directory: Path | None = None
-    """Where the key store keeps its files (``NAME.key``), for links to them; None: no links."""
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256
+    """Of the key pairs that are made for CSRs."""
     accept_pkcs1: bool = False
     """Whether firmware may be signed with PKCS #1 v1.5 padding, which the standard does not provide for."""
     require_status: bool = False
@@ -81,7 +81,7 @@ class Context:
             if leaf is None:
                 links.remove(link)
             else:
-                links.point(link, leaf, self.key_path(names[leaf.key_octets]))
+                links.point(link, leaf, self.keys.path(names[leaf.key_octets]))
 
     def key_names(self) -> dict[bytes, str]:
         """The name of every usable key by its public key.
@@ -96,11 +96,6 @@ class Context:
                 with suppress(KeyStoreError):
                     self._public[name] = self.keys.load(name).public_octets
         return {octets: name for name, octets in self._public.items()}
-
-    def key_path(self, name: str) -> Path | None:
-        """Where a key's file is, for programs that want one."""
-        directory = self.config.key_directory
-        return None if directory is None else directory / f"{name}.key"
 
     def delete_key(self, name: str) -> None:
         """Destroy a key; one that is gone is no error. Raises KeyStoreError."""

@@ -55,7 +55,7 @@ class OwnCertificates:
             self._make_room(use, at)
             number = max((key.request_id for key in self._keys()), default=0) + 1
             name = f"{use.name.lower()}-{number}"
-            csr = keys.create(name).sign_csr(subject)
+            csr = keys.create(name, self._context.config.key_algorithm).sign_csr(subject)
         except CertificateError as error:
             return Outcome(Status.FAILED, error.fault, error.detail, use=use)
         except OcppError as error:
@@ -116,7 +116,7 @@ class OwnCertificates:
                 leaf,
                 context.inventory.path(leaf, at),
                 names[leaf.key_octets],
-                context.key_path(names[leaf.key_octets]),
+                context.keys.path(names[leaf.key_octets]),
                 context.files.leaf_files(leaf),
             )
             for leaf in context.inventory.valid(use, at)
