@@ -3,8 +3,8 @@
 import logging
 import math
 import ssl
-from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NoReturn, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -239,6 +239,10 @@ def in_thread(tasks: TaskGroup) -> Submit:
         tasks.start_soon(run, work)
 
     return submit
+
+
+Dial: TypeAlias = Callable[[Endpoint, ssl.SSLContext | None], Awaitable[ByteStream]]
+"""Opens the transport to what a connection URL names, as :func:`dial` does."""
 
 
 async def dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) -> ByteStream:

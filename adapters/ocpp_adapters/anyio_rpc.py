@@ -13,7 +13,7 @@ from ocpp_core.entropy import Entropy
 from ocpp_core.rpc import RpcConfig
 from ocpp_core.wire import ClientConfig, HandshakeFailed
 
-from .anyio_link import AnyioConcurrency, ClientStream, dial, unwrap
+from .anyio_link import AnyioConcurrency, ClientStream, Dial, dial, unwrap
 from .rpc_client import AnnouncedLink, refuse_all
 from .rpc_client import HandshakeFailedError as HandshakeFailedError
 from .rpc_link import Handler, RpcLink
@@ -27,6 +27,7 @@ async def open_rpc(
     ssl_context: ssl.SSLContext | None = None,
     rpc: RpcConfig | None = None,
     entropy: Entropy = os.urandom,
+    dial: Dial = dial,
 ) -> AsyncIterator[RpcLink]:
     """Connect as a station; a context manager that closes the link in good order.
 
@@ -37,6 +38,7 @@ async def open_rpc(
         ssl_context: for ``wss://``; None: the system's default.
         rpc: time-out and limits of calls.
         entropy: the source of masking keys and message ids; must be cryptographic in the field.
+        dial: opens the transport; :func:`~ocpp_adapters.anyio_tls.dial_in_worker` if the TLS key is in a TPM.
 
     A link that is lost while the context is open fails every call with CallFailedError, see also
     :meth:`~ocpp_adapters.rpc_link.RpcLink.wait_closed`. Handlers still at work at the end are cancelled.

@@ -10,22 +10,19 @@ the time and sees to what follows::
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeAlias
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.station import LinkFailure, OpenLink, Station
-from ocpp_core.wire import ClientConfig, Endpoint
+from ocpp_core.wire import ClientConfig
 
-from .anyio_link import Alarm, ClientStream, dial, in_thread, unwrap
+from .anyio_link import Alarm, ClientStream, Dial, dial, in_thread, unwrap
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
-
-Dial: TypeAlias = Callable[[Endpoint, ssl.SSLContext | None], Awaitable[ByteStream]]
 
 
 class StationRunner(Runner):
