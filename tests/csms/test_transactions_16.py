@@ -380,7 +380,11 @@ def test_an_end_without_id_is_told_apart_by_its_reading_at_the_start() -> None:
 def test_an_end_without_id_is_told_apart_by_token_register_and_time() -> None:
     host = _host()
     first, second = _begin(host, token="A"), _begin(host, token="B", connector=2)
+    other = one(host.say("StopTransaction", _stop(-1, idTag="c", wh=930)), TransactionEnded)
+    assert other.transaction.startswith("lost-"), "neither was started with this token"
     assert one(host.say("StopTransaction", _stop(-1, idTag="b")), TransactionEnded).transaction == str(second)
+    other = one(host.say("StopTransaction", _stop(-1, idTag="c", wh=940)), TransactionEnded)
+    assert other.transaction.startswith("lost-"), "nor was the only one that is left"
     assert one(host.say("StopTransaction", _stop(-1, wh=950)), TransactionEnded).transaction == str(first)
     _begin(host, wh=5000, at=10)
     _begin(host, wh=10, at=1000)

@@ -105,8 +105,10 @@ class Transactions:
         if repeated:
             return repeated[0]
         possible = [record for record in running if _goes_on_so(record, report)]
-        if len(possible) > 1 and report.id_token is not None:
-            possible = [record for record in possible if report.id_token.matches(record.token)]
+        token = report.id_token
+        if token is not None:  # another one, be it of the driver's group, is not beyond doubt
+            same = [record for record in possible if token.matches(record.token)]
+            possible = same or [record for record in possible if record.token is None]
         if len(possible) > 1 and report.register is not None:  # it may bring the reading at the start
             possible = [record for record in possible if record.started_ms == report.register.first_ms]
         return possible[0] if len(possible) == 1 else None
