@@ -112,6 +112,11 @@ class Account:
         return "PowerLoss" in (body.get("reason"), body.get("transactionInfo", {}).get("stoppedReason"))
 
     @property
+    def ended_nameless(self) -> bool:
+        """Whether its end came under id -1 (1.6 errata 3.18)."""
+        return bool(self.ends[0].body.get("transactionId") == -1)
+
+    @property
     def span(self) -> tuple[float, float]:
         """The register at its start and at its end."""
         return self.starts[0].registers[0][2], self.ends[0].registers[-1][2]
@@ -183,6 +188,11 @@ def _nameless(books: list[Account], fact: Fact) -> Account:
         and place in (None, account.evse)
         and account.facts[-1].registers[-1][2] <= register + 0.5  # a meterStop is rounded
     ]
-    # A StopTransaction names no connector: the register that is closest is the same meter's.
-    possible.sort(key=lambda account: register - account.facts[-1].registers[-1][2])
+    # A StopTransaction names no connector, but begins with the reading at the start.
+    possible.sort(
+        key=lambda account: (
+            account.starts[0].at != fact.registers[0][0],
+            register - account.facts[-1].registers[-1][2],
+        )
+    )
     return possible[0] if possible else _named(books, None)

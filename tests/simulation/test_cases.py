@@ -27,6 +27,13 @@ ONCE_BROKEN: dict[str, str] = {
         '"off_ms":200000,"cut":[26,27,30,53],"silence_ms":5000,"contactor_ms":8000,'
         '"store":[16,19,32],"csms_store":[14],"shunned":[[0,"unheard"]],"config":{"attempts":1}}'
     ),
+    "the end of one driver's transaction, without number, was taken for that of another driver's": (
+        '{"version":"ocpp1.6","script":"two_at_once","seed":30852,"power_loss":[68],"cut":[43,72],'
+        '"silence_ms":45007,"contactor_ms":8000,"store":[11,22],"csms_store":[16,19],'
+        '"misanswers":[[1,"unanswered"],[12,"unanswered"]],"shunned":[[1,"error"]],'
+        '"verdicts":["Rejected"],"heartbeat_s":30,"config":{"sample_interval":0,"ended_interval":15,'
+        '"ended_samples_limit":3,"outbox_limit":8,"stop_tx_on_invalid_id":false,"attempts":1}}'
+    ),
 }
 """What broke -> the case that showed it."""
 
