@@ -84,8 +84,7 @@ def files(chain: Path, key: Path | None = None, password: str | bytes | None = N
             # Without a password OpenSSL would ask the terminal.
             context.load_cert_chain(chain, key, b"" if password is None else password)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            detail = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-            raise ConfigurationError(f"cannot use {chain} with {key or chain}: {detail}") from error
+            raise ConfigurationError(f"cannot use {chain} with {key or chain}: {_told(error)}") from error
 
     return use
 
@@ -367,5 +366,12 @@ def _load(context: ssl.SSLContext, path: Path) -> None:
         else:
             context.load_verify_locations(path)
     except OSError as error:  # ssl.SSLError is one
-        detail = getattr(error, "reason", None) or error.strerror or str(error)
-        raise ConfigurationError(f"cannot use {path}: {detail}") from error
+        raise ConfigurationError(f"cannot use {path}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What an error of a file means, without OpenSSL's source lines."""
+    reason = getattr(error, "reason", None)
+    if reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}:
+        return "the private key does not belong to the certificate"
+    return reason or getattr(error, "strerror", None) or str(error)

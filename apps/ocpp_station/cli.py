@@ -1,4 +1,5 @@
-"""The command ``ocpp``: ``ocpp station`` emulates a charging station, ``ocpp replay`` repeats a recording."""
+"""The command ``ocpp``: ``station`` emulates a charging station, ``replay`` repeats a recording, ``doctor``
+finds out why a station cannot connect."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from ocpp_control import complain
 from ocpp_core import ConfigurationError, StoreError
 
+from . import doctor
 from .config import load_config, parse_versions
 
 
@@ -28,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="repeat a recording and show the first difference")
     replay.add_argument("file", metavar="FILE", help="a recording (JSON lines)")
     replay.set_defaults(run=_replay)
+    doctor.add_parser(commands.add_parser("doctor", help="find out what is wrong, and say it in words"))
     return parser
 
 

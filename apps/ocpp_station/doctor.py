@@ -1,0 +1,46 @@
+"""``ocpp doctor tls URL``: what is wrong between a station and its CSMS's TLS, in words."""
+
+import argparse
+from pathlib import Path
+
+from ocpp_core import ConfigurationError
+
+
+def add_parser(parser: argparse.ArgumentParser) -> None:
+    """The options of ``ocpp doctor``."""
+    subjects = parser.add_subparsers(title="subjects", required=True, metavar="SUBJECT")
+    tls = subjects.add_parser("tls", help="explain a CSMS's TLS: chain, names, validity, ciphers, keys")
+    tls.add_argument("url", metavar="URL", help="the connection URL, wss://...")
+    tls.add_argument(
+        "--ca", type=Path, action="append", default=[], help="trust anchors (default: the system's)"
+    )
+    tls.add_argument("--cert", type=Path, help="the station's certificate chain, for security profile 3")
+    tls.add_argument("--key", type=Path, help="its private key (default: in the same file)")
+    tls.add_argument("--crl", type=Path, action="append", default=[], help="revocation lists")
+    tls.add_argument("--allow-wildcards", action="store_true", help="as AllowCSMSTLSWildcards")
+    tls.add_argument("--timeout", type=float, default=10.0, help="seconds for each connection")
+    tls.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        from .doctor_checks import Question, examine  # only now: it needs the extra "security"
+        from .doctor_words import Verdict
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("the doctor needs more: pip install 'ocpp-core[security]'") from error
+    question = Question(
+        url=options.url,
+        trust=tuple(options.ca),
+        chain=options.cert,
+        key=options.key,
+        crls=tuple(options.crl),
+        wildcards=options.allow_wildcards,
+        timeout=options.timeout,
+    )
+    worst = Verdict.OK
+    for finding in examine(question):
+        print(finding, flush=True)
+        if finding.verdict is Verdict.PROBLEM:
+            worst = Verdict.PROBLEM
+    print("There is something to mend." if worst is Verdict.PROBLEM else "A station can connect.")
+    return int(worst is Verdict.PROBLEM)

@@ -1,0 +1,150 @@
+"""What the doctor looks at, and in which order."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ocpp_adapters.tls_failures import TlsFault, diagnose
+from ocpp_adapters.tls_policy import Names, SecurityProfile, StationTls, files
+from ocpp_core import ConfigurationError
+from ocpp_core.wire import Endpoint, parse_url
+from ocpp_security.errors import CertificateError
+from ocpp_security.pki.certificate import Certificate, parse_der
+
+from .doctor_probe import Outcome, curious, shake_hands
+from .doctor_words import Finding, describe_chain, describe_names, note, ok, problem
+
+_SUITES: Final = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
+}
+"""What a CSMS must have (A00.FR.318, A00.FR.421)."""
+_LINGER: Final = 0.3
+"""Seconds to wait for what a CSMS says after the handshake: with TLS 1.3 it refuses a station only then."""
+_UNFIT: Final = "NULL:aNULL:RC4:3DES:DES:MD5:EXPORT:PSK:!AESGCM:!AESCCM:!CHACHA20:!AES:!CAMELLIA:!ARIA"
+_VERSIONS: Final = {
+    "TLS 1.0": (ssl.TLSVersion.TLSv1, False),
+    "TLS 1.1": (ssl.TLSVersion.TLSv1_1, False),
+    "TLS 1.2": (ssl.TLSVersion.TLSv1_2, True),
+    "TLS 1.3": (ssl.TLSVersion.TLSv1_3, True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What to look at, and as whom.
+
+    ``trust`` are the station's anchors (none: the system's), ``chain`` and ``key`` its certificate for
+    profile 3; ``wildcards`` allows them; ``timeout`` in seconds for each connection.
+    """
+
+    url: str
+    trust: tuple[Path, ...] = ()
+    chain: Path | None = None
+    key: Path | None = None
+    crls: tuple[Path, ...] = ()
+    wildcards: bool = False
+    timeout: float = 10.0
+
+
+def examine(question: Question) -> Iterator[Finding]:
+    """Everything worth saying, in the order in which it is found out.
+
+    Raises ConfigurationError: the URL is none.
+    """
+    endpoint = parse_url(question.url)
+    if not endpoint.secure:
+        yield problem("ws:// has no TLS: security profile 0 or 1, for trusted networks only (A00.FR.201)")
+        return
+    try:
+        seen = shake_hands(endpoint, curious(), question.timeout)
+    except OSError as error:
+        yield problem(f"cannot connect to {endpoint.host} port {endpoint.port}: {error.strerror or error}")
+        return
+    if seen.failed is not None and seen.failed.fault is not TlsFault.REFUSED_OURS:
+        yield problem(f"no TLS at all: {seen.failed}")
+        return
+    if seen.established is not None:
+        yield ok(f"{endpoint.host} speaks {seen.established.version} with {seen.established.cipher}")
+    yield from _certificates(endpoint, seen, question)
+    yield from _as_station(endpoint, question)
+    yield from _versions(endpoint, question.timeout)
+    yield from _suites(endpoint, question.timeout)
+
+
+def _certificates(endpoint: Endpoint, seen: Outcome, question: Question) -> Iterator[Finding]:
+    try:
+        chain: list[Certificate] = [parse_der(der) for der in seen.chain]
+    except CertificateError as error:
+        yield problem(f"a certificate cannot be read: {error}")
+        return
+    if chain:
+        yield from describe_chain(chain, datetime.now(UTC))
+        yield from describe_names(chain[0], endpoint.host, exact=not question.wildcards)
+
+
+def _as_station(endpoint: Endpoint, question: Question) -> Iterator[Finding]:
+    """The very handshake that a station with these settings would make."""
+    profile = SecurityProfile.TLS_BASIC if question.chain is None else SecurityProfile.TLS_CERTIFICATE
+    try:
+        context = StationTls(
+            profile=profile,
+            trust=question.trust,
+            system_trust=not question.trust,
+            credential=None if question.chain is None else files(question.chain, question.key),
+            crls=question.crls,
+            names=Names.WILDCARD if question.wildcards else Names.EXACT,
+        ).context()
+    except ConfigurationError as error:
+        yield problem(str(error))
+        return
+    outcome = _try(endpoint, context, question.timeout, linger=_LINGER)
+    if outcome.failed is None:
+        yield ok(f"a station with security profile {profile.value} trusts it, and is let in by TLS")
+        return
+    yield problem(f"a station with security profile {profile.value} does not connect: {outcome.failed}")
+    if outcome.failed.event is not None:
+        yield note(f"it reports the security event {outcome.failed.event}")
+    if outcome.failed.fault is TlsFault.REFUSED_OURS and question.chain is None:
+        yield note("the CSMS seems to want a client certificate (profile 3): give --cert and --key")
+
+
+def _versions(endpoint: Endpoint, timeout: float) -> Iterator[Finding]:
+    for name, (version, wanted) in _VERSIONS.items():
+        outcome = _try(endpoint, curious(version, version), timeout)
+        if (outcome.established is not None) is wanted:
+            yield ok(f"{name} is {'offered' if wanted else 'refused'}")
+        elif wanted:
+            yield note(f"{name} is not offered")
+        else:
+            yield problem(f"{name} is offered: OCPP 2.x has TLS 1.2 and later only (A00.FR.313)")
+
+
+def _suites(endpoint: Endpoint, timeout: float) -> Iterator[Finding]:
+    tls12 = ssl.TLSVersion.TLSv1_2
+    for name, cipher in _SUITES.items():
+        outcome = _try(endpoint, curious(tls12, tls12, cipher), timeout)
+        if outcome.established is not None:
+            yield ok(f"{name} is offered")
+        else:
+            yield note(f"{name} is not offered, which a CSMS must do (A00.FR.318)")
+    try:
+        unfit = curious(tls12, tls12, _UNFIT)
+    except ssl.SSLError:
+        return  # this OpenSSL has none that it could offer
+    outcome = _try(endpoint, unfit, timeout)
+    if outcome.established is not None:
+        yield problem(f"{outcome.established.cipher} is offered, which OCPP forbids (A00.FR.320)")
+
+
+def _try(endpoint: Endpoint, context: ssl.SSLContext, timeout: float, *, linger: float = 0.0) -> Outcome:
+    """A handshake; a connection that fails now, after others did not, counts as one that failed in TLS."""
+    try:
+        return shake_hands(endpoint, context, timeout, linger=linger)
+    except OSError as error:
+        return Outcome(diagnose(error), None)
