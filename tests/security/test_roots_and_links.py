@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ocpp_security.errors import CertificateStoreError, Fault
+from ocpp_security.errors import CertificateError, CertificateStoreError, Fault
 from ocpp_security.keys import FileKeyStore, KeyAlgorithm, one_secret
 from ocpp_security.manager import CertificateConfig, CertificateManager
 from ocpp_security.pki.certificate import parse_bundle
 from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
+from ocpp_security.pki.path import Path as CertificationPath
 from ocpp_security.questions import (
     ChainKind,
     DeleteCertificate,
@@ -37,7 +38,7 @@ from tests.security.manager_kit import (
     renew_v2g,
     take,
 )
-from tests.security.pki_kit import DAY, NOW, pem, root
+from tests.security.pki_kit import DAY, NOW, Authority, pem, root
 
 # Roots.
 
@@ -230,3 +231,30 @@ def test_keys_are_made_as_configured(algorithm: KeyAlgorithm, tmp_path: Path) ->
     kind, size = algorithm.split(" ")
     assert type(info.leaf.certificate.public_key).__name__.startswith(kind[0])
     assert info.leaf.certificate.public_key.key_size == int(size.removeprefix("P-"))  # type: ignore[union-attr]
+
+
+@pytest.mark.requirement("M05.FR.12", "M05.FR.13", "M05.FR.14")
+def test_which_root_a_connection_rests_on(tmp_path: Path) -> None:
+    """The chain as TLS has it, old root included: the path ends at the new one, which is thereby proved."""
+    policy = TrustPolicy(additional_root_certificate_check=True)
+    manager = open_manager(tmp_path, CertificateConfig(trust=policy))
+    new = CSMS_ROOT.sub("New root")
+    for authority in (CSMS_ROOT, new):
+        assert manager.roots.install(TrustUse.CSMS, pem(authority), NOW).accepted
+
+    def path(*chain: Authority) -> CertificationPath:
+        der = [authority.certificate.der for authority in chain]
+        return manager.status.verify_chain(der, (TrustUse.CSMS,), NOW)
+
+    under_old, under_new = CSMS_ROOT.leaf("csms", "Operator"), new.leaf("csms", "Operator")
+    assert path(under_old, CSMS_ROOT).anchor == CSMS_ROOT.certificate
+    proved = path(under_new, new, CSMS_ROOT).anchor
+    assert proved == new.certificate
+    manager.own.connected(proved, None, NOW)
+    assert manager.roots.trusted(TrustUse.CSMS) == (new.certificate,)
+    for chain in ((under_old, CSMS_ROOT), ()):
+        with pytest.raises(CertificateError):
+            path(*chain)
+    assert manager.status.take_crl(new.crl(under_new.certificate), NOW).accepted
+    with pytest.raises(CertificateError, match="revoked"):
+        path(under_new)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ..errors import CertificateError, CertificateStoreError, Fault
-from ..pki.certificate import Certificate, parse_bundle
+from ..pki.certificate import Certificate, parse_bundle, parse_der
 from ..pki.crl import check_crl, parse_crl
 from ..pki.hashdata import CertificateHashData
 from ..pki.ocsp import OcspRequestData, request_data, verify_response
@@ -32,9 +32,17 @@ class StatusEvidence:
 
         Raises CertificateError, CertificateStoreError.
         """
-        path = self._path(pem, uses, at)
-        check_revocation(path, self.evidence(), at, require=require_status)
-        return path
+        return self._judged(parse_bundle(pem), uses, at, require_status)
+
+    def verify_chain(
+        self, chain: Sequence[bytes], uses: Sequence[TrustUse], at: datetime, *, require_status: bool = False
+    ) -> Path:
+        """The same for what TLS has: certificates in DER, the peer's own first.
+
+        The path's anchor is what :class:`~ocpp_security.questions.Connected` wants to know. OpenSSL cannot
+        say it: it goes on to a self-signed root, past one that replaced another (M05.FR.13).
+        """
+        return self._judged(tuple(map(parse_der, chain)), uses, at, require_status)
 
     def evidence(self) -> Evidence:
         """The lists and responses at hand. Raises CertificateStoreError."""
@@ -53,7 +61,7 @@ class StatusEvidence:
 
         Raises CertificateError: it has no path to an MO or V2G root.
         """
-        path = self._path(pem, (TrustUse.MO, TrustUse.V2G), at)
+        path = self._path(parse_bundle(pem), (TrustUse.MO, TrustUse.V2G), at)
         return request_data(path.certificates, self._context.config.hash_algorithm)
 
     def take_response(self, name: CertificateHashData, response: str, at: datetime) -> Outcome:
@@ -115,8 +123,17 @@ class StatusEvidence:
             return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error))
         return Outcome(Status.REJECTED, fault.fault, fault.detail)
 
-    def _path(self, pem: str, uses: Sequence[TrustUse], at: datetime) -> Path:
-        certificates, inventory = parse_bundle(pem), self._context.inventory
+    def _judged(
+        self, certificates: tuple[Certificate, ...], uses: Sequence[TrustUse], at: datetime, require: bool
+    ) -> Path:
+        path = self._path(certificates, uses, at)
+        check_revocation(path, self.evidence(), at, require=require)
+        return path
+
+    def _path(self, certificates: tuple[Certificate, ...], uses: Sequence[TrustUse], at: datetime) -> Path:
+        if not certificates:
+            raise CertificateError(Fault.MALFORMED, "no certificate")
+        inventory = self._context.inventory
         anchors = [root for use in uses for root in inventory.trusted(use)]
         return find_path(certificates[0], (*certificates[1:], *inventory.intermediates), anchors, at)
 
