@@ -74,11 +74,6 @@ class FileKeyStore(KeyStore):
         self._directory = directory
         self._password = password
 
-    @property
-    def directory(self) -> Path:
-        """Where the keys are."""
-        return self._directory
-
     def create(self, name: str, algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256) -> PrivateKey:
         """See :meth:`KeyStore.create`."""
         return self._keep(name, _generate(algorithm))

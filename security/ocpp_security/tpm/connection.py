@@ -57,6 +57,9 @@ class TpmConnection:
         loaded: keys that stay loaded, the least recently used making room. A TPM without resource manager
             has three places at least, and loading a key takes another one.
 
+    Raises:
+        TpmAuthError: the owner's value is longer than a TPM takes.
+
     ESAPI is not thread-safe, and one TPM does one thing at a time: every use holds one lock. Uses may take as
     long as the TPM does (50 to 300 ms for a signature in hardware): keep them off event loops.
     """
@@ -69,6 +72,7 @@ class TpmConnection:
         parent: int | None = None,
         loaded: int = 2,
     ) -> None:
+        check_length(owner_auth)
         self._tcti = tcti
         self._owner_auth = owner_auth
         self._parent = OWNER if parent is None else parent
@@ -77,11 +81,6 @@ class TpmConnection:
         self._esapi: Esapi | None = None
         self._was_open = False
         self._loaded: OrderedDict[Place, Handle] = OrderedDict()
-
-    @property
-    def tcti(self) -> str:
-        """How the TPM is reached."""
-        return self._tcti
 
     def __repr__(self) -> str:
         return f"<TpmConnection {self._tcti!r}>"
@@ -162,7 +161,7 @@ class TpmConnection:
             kind = TpmLostError if self._was_open else TpmAbsentError
             raise kind(f"no TPM at {self._tcti!r}: {error} ({error.rc:#x})") from error
         try:
-            _start(esapi)
+            esapi.startup(TPM2_SU.CLEAR)  # a TPM that runs says so, which is no error to the TSS
             if self._owner_auth is not None:
                 esapi.tr_set_auth(ESYS_TR.OWNER, self._owner_auth.reveal())
         except BaseException:
@@ -190,15 +189,6 @@ class TpmConnection:
             _release(esapi, *self._loaded.popitem(last=False))
         handle = self._loaded[place] = _load(esapi, place, auth)
         return handle
-
-
-def _start(esapi: Esapi) -> None:
-    """What the platform's firmware does, where it has not done it."""
-    try:
-        esapi.startup(TPM2_SU.CLEAR)
-    except TSS2_Exception as error:
-        if cause_of(error.rc) is not Cause.STARTUP:  # "initialize" also says that it is started already
-            raise
 
 
 def check_length(auth: Secret | None) -> None:

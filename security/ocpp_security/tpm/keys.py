@@ -184,8 +184,7 @@ def checked_public(area: Any) -> PublicKey:
     ):
         raise TpmUnsupportedError("the TPM key cannot do TLS 1.3: RSA needs sign and decrypt, and no scheme")
     try:
-        return usable_public_key(load_der_public_key(area.to_der()))
+        public_key = load_der_public_key(area.to_der())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        if isinstance(error, KeyFormatError):
-            raise
         raise KeyFormatError("the TPM key is of an unknown kind") from error
+    return usable_public_key(public_key)

@@ -33,6 +33,7 @@ from ocpp_security.keys import (
     KeyStoreError,
     KeyUnsuitableError,
     Secret,
+    disk,
     one_secret,
 )
 from ocpp_security.keys.disk import MAX_KEY_SIZE
@@ -268,6 +269,32 @@ def test_a_directory_that_went_away(folder: Path) -> None:
     for use in (store.names, lambda: store.create("leaf")):
         with pytest.raises(KeyStorageError, match=str(folder)):
             use()
+
+
+def test_files_that_cannot_be_read_or_removed(folder: Path) -> None:
+    store = FileKeyStore(folder)
+    (folder / "sub.key").mkdir()
+    for use in (store.load, store.delete):
+        with pytest.raises(KeyStorageError, match="directory"):
+            use("sub")
+
+
+def test_a_replacement_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FileKeyStore(folder).create("leaf")
+    path = folder / "leaf.key"
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(KeyStorageError, match="Input/output error"):
+            disk.replace(path, b"new")
+    assert path.read_bytes() == before
+    disk.replace(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(folder.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "link"])

@@ -132,12 +132,21 @@ def test_the_chain_is_broken(kit: TlsKit, store: Any, tmp_path: Path) -> None:
     chain = tmp_path / "chain.pem"
     good = kit.chain(key).read_bytes()
     first, second = (b"-----BEGIN" + part for part in good.split(b"-----BEGIN")[1:])
-    chain.write_bytes(first + second[:100] + b"!" + second[101:])
     context = kit.client()
-    with pytest.raises(ChainError, match=r"chain\.pem"):
-        key.use_for_tls(context, chain)
+    for broken in (second[:100] + b"!" + second[101:], second[:28] + b"AAAA" + second[-26:]):
+        chain.write_bytes(first + broken)
+        with pytest.raises(ChainError, match=r"chain\.pem"):
+            key.use_for_tls(context, chain)
     key.use_for_tls(context, kit.chain(key))
     assert shake(context, kit.server()).peer == STATION
+
+
+def test_a_key_that_the_context_finds_too_weak(kit: TlsKit, store: Any) -> None:
+    context = kit.client()
+    context.set_ciphers("DEFAULT:@SECLEVEL=5")
+    key = store.create("leaf")
+    with pytest.raises(ChainError, match="too small"):
+        key.use_for_tls(context, kit.chain(key))
 
 
 def test_the_key_is_another_tpms(folder: Path, kit: TlsKit, store: Any) -> None:
@@ -222,10 +231,16 @@ def test_a_key_of_the_wrong_kind(folder: Path, connection: Any) -> None:
         template.parameters.rsaDetail.scheme.scheme = TPM2_ALG.RSASSA
         template.parameters.rsaDetail.scheme.details.rsassa.hashAlg = TPM2_ALG.SHA256
 
+    def weak(template: Any) -> None:
+        template.parameters.rsaDetail.keyBits = 1024
+
     def no_password(template: Any) -> None:
         template.objectAttributes &= ~TPMA_OBJECT.USERWITHAUTH
 
     store = tpm.TpmKeyStore(folder, connection)
+    (folder / "weak.key").write_bytes(make(weak))
+    with pytest.raises(KeyFormatError, match="2048"):
+        store.load("weak")
     for change in (no_sign, no_decrypt, fixed_scheme, no_password):
         (folder / f"{change.__name__}.key").write_bytes(make(change))
         with pytest.raises(tpm.TpmUnsupportedError):

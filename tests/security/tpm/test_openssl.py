@@ -79,6 +79,34 @@ def test_what_is_wrong_later_fails_the_handshake_only(kit: TlsKit) -> None:
     assert shake(context, kit.server()).peer == STATION
 
 
+@pytest.mark.parametrize(
+    ("call", "answer", "error"),
+    [
+        ("d2i_PUBKEY", None, KeyUnsuitableError),
+        ("EC_KEY_set_method", 0, UNAVAILABLE),
+        ("EVP_PKEY_set1_EC_KEY", 0, UNAVAILABLE),
+        ("EVP_DigestSignInit", 0, UNAVAILABLE),
+        ("SSL_CTX_use_PrivateKey", 0, KeyUnsuitableError),
+    ],
+)
+def test_openssl_refuses(
+    kit: TlsKit, monkeypatch: pytest.MonkeyPatch, call: str, answer: int | None, error: type[Exception]
+) -> None:
+    """Whatever step fails, nothing of the key is kept."""
+    bound = openssl.openssl()
+    before = len(bound._signers)
+    monkeypatch.setitem(bound._call, call, lambda *_: answer)
+    with pytest.raises(error):
+        use(kit, kit.client(), EC, sign_ec)
+    assert len(bound._signers) == before
+
+
+def test_calls_for_keys_that_are_gone(kit: TlsKit) -> None:
+    bound = openssl.openssl()
+    assert bound._sign_rsa(0, 0, 0, 0, 1) == -1
+    assert bound._sign_ec(0, 0, 0, 0, None, 0, 0, 0) == 0
+
+
 # The guards.
 
 
