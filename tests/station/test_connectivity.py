@@ -147,8 +147,18 @@ def test_connect_while_closing_comes_back():
     bench.station.connect(bench.now)
     bench.drain()
     assert bench.state()["connection"]["state"] == "waiting"
-    bench.run(10)
+    assert bench.station.next_timer() == bench.now
+    bench.run(0.1)
     assert bench.online
+
+
+def test_disconnect_again_while_closing_stays_away():
+    bench = Bench()
+    bench.station.disconnect(bench.now)
+    bench.station.connect(bench.now)
+    bench.station.disconnect(bench.now)
+    bench.drain()
+    assert bench.state()["connection"]["state"] == "idle"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -42,11 +42,13 @@ class Link(StrEnum):
 class Connectivity:
     """Keeps the link open while it is wanted."""
 
-    __slots__ = ("_context", "_failures", "_offered", "link", "lost_at", "version", "wanted")
+    __slots__ = ("_context", "_eager", "_failures", "_offered", "link", "lost_at", "version", "wanted")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._failures = 0
+        self._eager = False
+        """Whether to dial anew without back-off once the link that is closing is gone."""
         self._offered: tuple[OcppVersion, ...] = ()
         self.link = Link.IDLE
         self.version: OcppVersion | None = None
@@ -60,14 +62,16 @@ class Connectivity:
         return self.link is Link.OPEN
 
     def connect(self, versions: tuple[OcppVersion, ...], now: float) -> None:
-        """Want the link, at once; no effect while it is open or being opened."""
+        """Want the link, at once (one that is closing is dialled anew when it is gone)."""
         self.wanted = True
         if self.link in (Link.IDLE, Link.WAITING):
             self._dial(versions, now)
+        elif self.link is Link.CLOSING:
+            self._eager = True
 
     def disconnect(self) -> None:
         """No longer want the link, until :meth:`connect`."""
-        self.wanted = False
+        self.wanted = self._eager = False
         if self.link in (Link.OPEN, Link.DIALING):
             self._close(NORMAL_CLOSURE, "disconnect")
         elif self.link is Link.WAITING:
@@ -137,7 +141,11 @@ class Connectivity:
         if not self.wanted:
             self.link = Link.IDLE
             return
-        self._failures += 1
         self.link = Link.WAITING
+        if self._eager:
+            self._eager = False
+            context.timers.set(_REDIAL, now)
+            return
+        self._failures += 1
         wait = context.config.backoff.wait(self._failures, fraction(context.entropy))
         context.timers.set(_REDIAL, now + wait)
