@@ -7,6 +7,7 @@ from .certificates.own import LeafInfo, OwnCertificates
 from .certificates.roots import Roots
 from .certificates.signing import Signing
 from .certificates.status import StatusEvidence
+from .certificates.vehicle import VehicleStatus
 from .keys.store import KeyStore
 from .questions import (
     Answer,
@@ -39,9 +40,10 @@ class CertificateManager:
         keys: where private keys are.
         config: policies and names.
 
-    ``roots``, ``own``, ``status`` and ``signing`` do the work and can be called directly; :meth:`answer` is
-    for machines that ask questions. Calls read and write files and use keys, so they take a while; one at a
-    time. Raises CertificateStoreError if the directory cannot be read; later failures are answers.
+    ``roots``, ``own``, ``status``, ``signing`` and ``vehicles`` do the work and can be called directly;
+    :meth:`answer` is for machines that ask questions. Calls read and write files and use keys, so they take a
+    while; one at a time. Raises CertificateStoreError if the directory cannot be read; later failures are
+    answers.
     """
 
     def __init__(self, files: CertificateFiles, keys: KeyStore, config: CertificateConfig) -> None:
@@ -50,6 +52,7 @@ class CertificateManager:
         self.own = OwnCertificates(self._context)
         self.status = StatusEvidence(self._context)
         self.signing = Signing(self._context, self.status)
+        self.vehicles = VehicleStatus(self._context)
 
     @property
     def config(self) -> CertificateConfig:

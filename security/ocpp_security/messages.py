@@ -6,6 +6,8 @@ messages in DataTransfer: :func:`unwrap` and :func:`wrap`.
 """
 
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
@@ -13,9 +15,10 @@ from pydantic import JsonValue, ValidationError
 from ocpp_core.messages import Request, Response, message_set
 from ocpp_core.versions import OcppVersion
 
+from .certificates.vehicle import StatusEntry, StatusRequest
 from .errors import CertificateError, Fault
 from .pki.hashdata import CertificateHashData, HashAlgorithm
-from .pki.ocsp import OcspRequestData
+from .pki.ocsp import OcspRequestData, Revocation
 from .questions import (
     Answer,
     ChainKind,
@@ -105,6 +108,31 @@ def status_in(request: OcspRequestData, response: Response) -> TakeOcspResponse 
     result = fields.get("ocspResult")
     return (
         None if fields["status"] != "Accepted" or not result else TakeOcspResponse(request.hash_data, result)
+    )
+
+
+def get_certificate_chain_status(requests: Sequence[StatusRequest]) -> Request:
+    """GetCertificateChainStatus (2.1): at most four entries, so a longer chain takes several calls."""
+    entries = [
+        {
+            "certificateHashData": hash_data_out(request.name),
+            "source": request.source.value,
+            "urls": list(request.urls),
+        }
+        for request in requests
+    ]
+    return _build(OcppVersion.V21, "GetCertificateChainStatus", {"certificateStatusRequests": entries})
+
+
+def chain_status_in(response: Response) -> tuple[StatusEntry, ...]:
+    """What GetCertificateChainStatusResponse says."""
+    return tuple(
+        StatusEntry(
+            hash_data_in(entry["certificateHashData"]),
+            None if entry["status"] == "Failed" else Revocation(entry["status"]),
+            datetime.fromisoformat(entry["nextUpdate"]),
+        )
+        for entry in json.loads(response.to_json())["certificateStatus"]
     )
 
 
