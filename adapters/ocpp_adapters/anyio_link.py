@@ -25,7 +25,8 @@ from ocpp_core.wire import (
 from .driver import Driver
 from .sessions import GOING_AWAY, Limits, Session
 from .stores import Finish, Submit
-from .tls_wire import SecuredServer
+from .tls_failures import diagnose
+from .tls_wire import SecuredServer, tls_handshake_failed
 
 _READ_SIZE = 64 << 10
 _UNREAD = 256 << 10
@@ -115,7 +116,8 @@ class StreamDriver(Driver):
                 await self._may_read.wait()
             try:
                 data = await self._stream.receive(_READ_SIZE)
-            except _GONE:
+            except _GONE as error:
+                self._lost(error)
                 break
             now = self.now()
             self._wire.receive_data(data, now)
@@ -123,6 +125,10 @@ class StreamDriver(Driver):
         now = self.now()
         self._wire.receive_eof(now)
         self._pump(now)
+
+    def _lost(self, error: Exception) -> None:
+        """The stream has ended."""
+        _log.debug("%s: %r", self.identity, error)
 
     async def _write_all(self) -> None:
         while True:
@@ -203,6 +209,17 @@ class ClientStream(StreamDriver):
         super().__init__(session, identity)
         self.set_up(stream, config.close_timeout, Limits())
         self._wire = WebSocketClient(config, entropy, self.now())
+        self._tls_error: ssl.SSLError | None = None
+
+    def _lost(self, error: Exception) -> None:
+        super()._lost(error)
+        self._tls_error = error if isinstance(error, ssl.SSLError) else None
+
+    def _end(self, outcome: Closed | HandshakeFailed, now: float) -> None:
+        if self._tls_error is not None and isinstance(outcome, HandshakeFailed):
+            # With TLS 1.3 a CSMS refuses a station's certificate after the station's own handshake is over.
+            outcome = tls_handshake_failed(diagnose(self._tls_error))
+        super()._end(outcome, now)
 
 
 class AnyioConcurrency:

@@ -18,11 +18,13 @@ from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.station import LinkFailure, OpenLink, Station
-from ocpp_core.wire import ClientConfig
+from ocpp_core.wire import ClientConfig, HandshakeFailed
 
 from .anyio_link import Alarm, ClientStream, Dial, dial, in_thread, unwrap
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
+from .tls_failures import diagnose
+from .tls_wire import tls_handshake_failed
 
 
 class StationRunner(Runner):
@@ -80,6 +82,9 @@ class StationRunner(Runner):
         if isinstance(stream, tuple):
             self._link_failed(*stream)
             return
+        if isinstance(stream, HandshakeFailed):
+            self._handshake_failed(stream)
+            return
         link = ClientStream(stream, config, StationSession(self), self._entropy)
         self._attach(link)
         try:
@@ -90,15 +95,15 @@ class StationRunner(Runner):
 
     async def _attempt(
         self, config: ClientConfig, dialling: anyio.CancelScope
-    ) -> ByteStream | tuple[LinkFailure, str]:
+    ) -> ByteStream | HandshakeFailed | tuple[LinkFailure, str]:
         """Dial; returns the connection, or why there is none."""
         stream: ByteStream | None = None
         try:
             with dialling:
                 dialling.deadline = anyio.current_time() + config.handshake_timeout
                 stream = await self._dial(config.endpoint, self._ssl_context)
-        except ssl.SSLCertVerificationError as error:
-            return LinkFailure.BAD_CERTIFICATE, str(error)
+        except ssl.SSLError as error:
+            return tls_handshake_failed(diagnose(error))
         except OSError as error:
             return LinkFailure.UNREACHABLE, str(error)
         finally:

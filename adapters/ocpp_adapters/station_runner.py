@@ -190,8 +190,10 @@ class Runner:
     def _link_over(self, link: ClientLink, outcome: Closed | HandshakeFailed) -> None:
         """A link has ended; one that had opened was heard of through its session."""
         self.forget(link)
-        if not isinstance(outcome, HandshakeFailed):
-            return
+        if isinstance(outcome, HandshakeFailed):
+            self._handshake_failed(outcome)
+
+    def _handshake_failed(self, outcome: HandshakeFailed) -> None:
         if isinstance(outcome, TlsHandshakeFailed) and outcome.diagnosis.fault in CERTIFICATE_FAULTS:
             self._link_failed(LinkFailure.BAD_CERTIFICATE, outcome.detail)
         else:

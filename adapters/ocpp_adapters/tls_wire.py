@@ -33,6 +33,11 @@ class TlsHandshakeFailed(HandshakeFailed):
     diagnosis: Diagnosis
 
 
+def tls_handshake_failed(diagnosis: Diagnosis) -> TlsHandshakeFailed:
+    """The end of a link that TLS did not let open."""
+    return TlsHandshakeFailed(FailureReason.TRANSPORT, None, str(diagnosis), diagnosis)
+
+
 @value
 class TlsNotice(WireNotice):
     """TLS failed; the CSMS's log should hold the diagnosis' security event (A00.FR.408)."""
@@ -136,9 +141,7 @@ class SecuredWire:
                 # An alert is still to be written, where TLS has failed.
                 self._actions.append(CloseTransport(abort and self._failure is None))
             case HandshakeFailed() if self._failure is not None:
-                self._actions.append(
-                    TlsHandshakeFailed(FailureReason.TRANSPORT, None, str(self._failure), self._failure)
-                )
+                self._actions.append(tls_handshake_failed(self._failure))
             case Closed() if self._failure is not None:
                 self._actions.append(Closed(action.code, str(self._failure), clean=False))
             case _:

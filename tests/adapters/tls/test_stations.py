@@ -1,0 +1,138 @@
+"""Stations against a CSMS with TLS: what they make of a failure, and profile 3 end to end."""
+
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from ocpp_adapters import anyio_rpc, anyio_station, asyncio_server, threads_rpc
+from ocpp_adapters.central import Central
+from ocpp_adapters.rpc_client import HandshakeFailedError
+from ocpp_adapters.sessions import Decision, Peer
+from ocpp_adapters.stores import MemoryStores
+from ocpp_adapters.tls_admission import ProfileGate, StationRecord
+from ocpp_adapters.tls_failures import SecurityEvent, TlsFault
+from ocpp_adapters.tls_peer import peer_certificate
+from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, StationTls
+from ocpp_adapters.tls_wire import TlsHandshakeFailed
+from ocpp_core.domain.status import StationInfo
+from ocpp_core.station import LinkChanged, Station, StationAction
+from ocpp_core.store import MemoryStore
+from ocpp_core.wire import ClientConfig, HandshakeReceived, Text
+from tests.adapters.charger import EASY, Charger, config
+from tests.adapters.servers import Echoes, eventually
+from tests.adapters.tls import pki
+from tests.adapters.tls.pki import DAY, OPERATOR, Authority
+
+pytestmark = pytest.mark.anyio
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+CERTIFICATE = SecurityProfile.TLS_CERTIFICATE
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return pki.root(tmp_path_factory.mktemp("pki"))
+
+
+async def open_anyio(url: ClientConfig, context: ssl.SSLContext) -> None:
+    async with anyio_rpc.open_rpc(url, ssl_context=context):
+        raise AssertionError("let in")
+
+
+async def open_threads(url: ClientConfig, context: ssl.SSLContext) -> None:
+    def work() -> None:
+        with threads_rpc.open_rpc(url, ssl_context=context):
+            raise AssertionError("let in")
+
+    await anyio.to_thread.run_sync(work)
+
+
+@pytest.mark.parametrize("opener", [open_anyio, open_threads])
+@pytest.mark.requirement("A00.FR.407", "A00.FR.002")
+async def test_a_csms_that_refuses_a_certificate_is_understood(opener: Any, root: Authority) -> None:
+    """With TLS 1.3 it says so only after the station's handshake."""
+    csms = CsmsTls(credentials=(root.leaf("localhost").credential,), trust=(root.file,), profile=CERTIFICATE)
+    async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl=csms.context()) as server:
+        url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
+        with pytest.raises(HandshakeFailedError) as raised:
+            await opener(url, StationTls(trust=(root.file,)).context())
+    failure = raised.value.failure
+    assert isinstance(failure, TlsHandshakeFailed)
+    assert failure.diagnosis.fault is TlsFault.REFUSED_OURS
+    assert failure.diagnosis.event is SecurityEvent.FAILED_TO_AUTHENTICATE_AT_CSMS
+
+
+@pytest.mark.parametrize(
+    ("leaf", "words"),
+    [
+        (lambda root: root.leaf("localhost", since=-9 * DAY, until=-DAY), "bad certificate: expired: "),
+        (lambda root: root.leaf("elsewhere"), "bad certificate: wrong name: "),
+        (lambda root: pki.self_signed(root.folder, "localhost"), "bad certificate: self-signed: "),
+    ],
+    ids=["expired", "wrong name", "self-signed"],
+)
+@pytest.mark.requirement("A00.FR.310", "A00.FR.311", "A00.FR.413", "A00.FR.414")
+async def test_a_station_says_why_it_does_not_connect(
+    leaf: Callable[[Authority], pki.Leaf], words: str, root: Authority
+) -> None:
+    csms = CsmsTls(credentials=(leaf(root).credential,)).context()
+    seen: list[StationAction | Text] = []
+    async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl=csms) as server:
+        station = Station(config(), os.urandom, anyio.current_time())
+        url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
+        context = StationTls(trust=(root.file,)).context()
+        async with anyio_station.connect_station(
+            station, url, MemoryStore(), Charger(), observe=seen.append, ssl_context=context
+        ):
+            await eventually(lambda: any(isinstance(a, LinkChanged) and words in a.reason for a in seen))
+        assert server.registry.connections == {}
+
+
+@pytest.mark.parametrize("newest", [TLS12, TLS13], ids=["1.2", "1.3"])
+@pytest.mark.parametrize(("told", "words"), [("SN-0001", "Accepted"), ("SN-0002", "SecurityError")])
+@pytest.mark.requirement(
+    "A00.FR.401", "A00.FR.402", "A00.FR.404", "A00.FR.405", "A00.FR.427", "B01.FR.11", "B01.FR.12"
+)
+async def test_profile_3_from_the_socket_to_the_boot(
+    told: str, words: str, newest: ssl.TLSVersion, root: Authority
+) -> None:
+    """The certificate's serial number goes with the session: BootNotification must repeat it."""
+    serial = "SN-0001"
+    records = {
+        "CP1": StationRecord(profile=CERTIFICATE, serial_number=serial, organizations=frozenset({OPERATOR}))
+    }
+    concurrency = asyncio_server.AsyncioConcurrency()
+    central = Central(EASY, lambda link, action: None, MemoryStores(), concurrency)
+
+    def admit(handshake: HandshakeReceived, peer: Peer) -> Decision:
+        certificate = peer_certificate(peer.tls)
+        assert certificate is not None
+        return central.session(certificate_serial=certificate.common_name)
+
+    csms = CsmsTls(
+        credentials=(root.leaf("localhost").credential,),
+        trust=(root.file,),
+        profile=CERTIFICATE,
+        maximum=newest,
+    )
+    own = StationTls(trust=(root.file,), profile=CERTIFICATE, credential=root.leaf(serial).credential)
+    seen: list[StationAction | Text] = []
+    gate = ProfileGate(records.get, admit)
+    async with await asyncio_server.serve(gate, "127.0.0.1", ssl=csms.context()) as server:
+        settings = replace(config(), info=StationInfo("Model", "Vendor", serial_number=told))
+        station = Station(settings, os.urandom, anyio.current_time())
+        url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
+        async with anyio_station.connect_station(
+            station, url, MemoryStore(), Charger(), observe=seen.append, ssl_context=own.context()
+        ):
+            await eventually(lambda: any(type(a) is Text and words in a.text for a in seen))
