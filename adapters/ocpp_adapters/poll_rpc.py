@@ -42,7 +42,8 @@ class PolledLink:
     ) -> None:
         self._poll = poll
         self._config = config
-        self._session = session
+        self.session = session
+        """For the coroutines of the poll: ``await link.session.call(...)``."""
         self._entropy = entropy
         self._ssl_context = ssl_context
         self._driver: ClientSocket | None = None
@@ -72,11 +73,11 @@ class PolledLink:
         self, request: Request, *, timeout: float | None = None, rank: CallRank | None = None
     ) -> Task[Response]:
         """Call the peer; as :meth:`.RpcLink.call`, but response and errors are the task's."""
-        return self._poll.spawn(self._session.call(request, timeout=timeout, rank=rank))
+        return self._poll.spawn(self.session.call(request, timeout=timeout, rank=rank))
 
     def send(self, request: Request) -> None:
         """Send an unconfirmed message (OCPP 2.1). Raises what :meth:`.RpcLink.send` raises."""
-        self._session.send(request)
+        self.session.send(request)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close the link; harmless if it is closed."""
@@ -93,7 +94,7 @@ class PolledLink:
             self._failure = connection
             return
         self._driver = ClientSocket(
-            connection, self._config, self._session, self._entropy, ssl_context=self._ssl_context
+            connection, self._config, self.session, self._entropy, ssl_context=self._ssl_context
         )
         Carried(self._poll, self._driver, self._ended)
 

@@ -1,0 +1,157 @@
+"""Central systems on every adapter, behind one door: a context manager that yields the port."""
+
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TypeAlias
+
+import anyio
+import hypercorn.trio
+import uvicorn
+from anyio.from_thread import start_blocking_portal
+from hypercorn.config import Config
+
+from ocpp_adapters import anyio_server, asyncio_server, poll_server, threads_server
+from ocpp_adapters.anyio_link import AnyioConcurrency
+from ocpp_adapters.asgi import OcppEndpoint
+from ocpp_adapters.calls import Concurrency
+from ocpp_adapters.poll import Poll
+from ocpp_adapters.sessions import Session
+from ocpp_adapters.threads_monitor import Monitor
+
+MakeSession: TypeAlias = Callable[[Concurrency], Session]
+"""What a station that connects gets, made in the adapter's own thread."""
+CentralSystem: TypeAlias = Callable[[MakeSession], AbstractContextManager[int]]
+
+
+@contextmanager
+def native(make: MakeSession) -> Iterator[int]:
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[int]:
+        concurrency = asyncio_server.AsyncioConcurrency()
+        async with await asyncio_server.serve(lambda *_: make(concurrency), "127.0.0.1") as server:
+            yield server.port
+
+    with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(serve()) as port:
+        yield port
+
+
+@contextmanager
+def on_anyio(make: MakeSession, backend: str) -> Iterator[int]:
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[int]:
+        async with anyio.create_task_group() as tasks:
+            concurrency = AnyioConcurrency(tasks)
+            yield await tasks.start(partial(anyio_server.serve, lambda *_: make(concurrency), "127.0.0.1"))
+            tasks.cancel_scope.cancel()
+
+    with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(serve()) as port:
+        yield port
+
+
+@contextmanager
+def threads(make: MakeSession) -> Iterator[int]:
+    monitor = Monitor()
+    with threads_server.serve(lambda *_: make(monitor), "127.0.0.1", monitor=monitor) as server:
+        yield server.port
+
+
+@contextmanager
+def polled(make: MakeSession) -> Iterator[int]:
+    """The main loop is a thread's here, so that the test can go on."""
+    poll = Poll()
+    server = poll_server.serve(poll, lambda *_: make(poll), "127.0.0.1")
+    port, leaving = server.port, threading.Event()
+
+    def main_loop() -> None:
+        with poll:
+            while not leaving.is_set():
+                poll.wait(min(poll.step(), 0.005))
+            server.close()
+            server.abort()
+            while not server.empty:
+                poll.step()
+
+    loop = threading.Thread(target=main_loop)
+    loop.start()
+    try:
+        yield port
+    finally:
+        leaving.set()
+        loop.join()
+
+
+@contextmanager
+def uvicorn_asgi(make: MakeSession) -> Iterator[int]:
+    """ASGI on asyncio."""
+    concurrency: list[Concurrency] = []
+
+    def admit(*_: Any) -> Session:
+        concurrency[:] = concurrency or [asyncio_server.AsyncioConcurrency()]
+        return make(concurrency[0])
+
+    config = uvicorn.Config(OcppEndpoint(admit), "127.0.0.1", 0, ws="websockets-sansio", log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        yield int(server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def hypercorn_asgi(make: MakeSession) -> Iterator[int]:
+    """ASGI on trio."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.accesslog = config.errorlog = None
+
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[int]:
+        async with anyio.create_task_group() as tasks:
+            concurrency = AnyioConcurrency(tasks)
+            leaving = anyio.Event()
+            app: Any = OcppEndpoint(lambda *_: make(concurrency))
+            with anyio.fail_after(20):
+                await tasks.start(_hypercorn, app, config, leaving)
+            yield port
+            leaving.set()
+
+    with start_blocking_portal("trio") as portal, portal.wrap_async_context_manager(serve()) as bound:
+        yield bound
+
+
+async def _hypercorn(app: Any, config: Config, leaving: anyio.Event, *, task_status: Any) -> None:
+    serving = partial(hypercorn.trio.serve, app, config, shutdown_trigger=leaving.wait, mode="asgi")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serving)
+        while True:
+            try:
+                probe = await anyio.connect_tcp("127.0.0.1", int(config.bind[0].rpartition(":")[2]))
+            except OSError:
+                await anyio.sleep(0.01)
+            else:
+                await probe.aclose()
+                break
+        task_status.started()
+
+
+CENTRAL_SYSTEMS: dict[str, CentralSystem] = {
+    "native": native,
+    "anyio-asyncio": partial(on_anyio, backend="asyncio"),
+    "anyio-trio": partial(on_anyio, backend="trio"),
+    "threads": threads,
+    "poll": polled,
+    "asgi-uvicorn-asyncio": uvicorn_asgi,
+    "asgi-hypercorn-trio": hypercorn_asgi,
+}
