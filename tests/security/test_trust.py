@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -148,6 +148,12 @@ def test_a_csms_root_is_replaced_by_one_that_it_signed(tmp_path: Path) -> None:
     assert (inventory.anchors[CSMS], inventory.fallback) == ((NEWEST.certificate,), SIGNED.certificate)
 
 
+def test_only_the_root_in_force_can_be_replaced() -> None:
+    inventory = holding((CSMS, SIGNED), fallback=OLD.certificate)
+    another = decide_install(inventory, CHECKED, CSMS, pem(OLD.sub("Another")), NOW)
+    assert verdict(another) == (Status.REJECTED, Fault.NOT_SIGNED_BY_OLD_ROOT)
+
+
 @pytest.mark.requirement("M05.FR.10")
 def test_a_fallback_makes_room_for_the_next() -> None:
     inventory = holding((CSMS, SIGNED), fallback=OLD.certificate)
@@ -223,6 +229,30 @@ def test_sub_cas_that_were_provisioned_can_be_deleted(tmp_path: Path) -> None:
     inventory = files.load()
     decision = delete(inventory, SUB2.certificate, SUB1.certificate)
     assert files.apply(decision.changes).intermediates == (SUB1.certificate,)
+
+
+@pytest.mark.requirement("M04.FR.02", "M05.FR.14")
+def test_deleting_a_new_root_puts_its_fallback_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A station is never left without a CSMS root, whenever the power fails."""
+    before = tmp_path / "before"
+    files = CertificateFiles(Layout.under(before))
+    for authority in (OLD, SIGNED):
+        files.apply(decide_install(files.load(), CHECKED, CSMS, pem(authority), NOW).changes)
+    for step in range(4):
+        after = tmp_path / f"after {step}"
+        shutil.copytree(before, after)
+        files = CertificateFiles(Layout.under(after))
+        decision = delete(files.load(), SIGNED.certificate, OLD.certificate)
+        assert decision.status is Status.ACCEPTED
+        with power_fails(monkeypatch, step), suppress(PowerLossError):
+            files.apply(decision.changes)
+        trusted = CertificateFiles(Layout.under(after)).load().trusted(CSMS)
+        assert trusted == ((OLD.certificate,) if step > 1 else (SIGNED.certificate, OLD.certificate))
+    inventory = CertificateFiles(Layout.under(after)).load()
+    assert inventory.fallback is None
+    assert decide_install(inventory, CHECKED, CSMS, pem(SIGNED), NOW).status is Status.ACCEPTED
 
 
 # The directory.

@@ -121,8 +121,7 @@ def decide_install(
     installed = inventory.anchors.get(use, ())
     if certificate in installed:
         return Decision(Status.ACCEPTED)  # M05.FR.17: to be replaced by itself
-    old = inventory.trusted(TrustUse.CSMS) if use is TrustUse.CSMS else ()
-    if policy.additional_root_certificate_check and old:
+    if policy.additional_root_certificate_check and use is TrustUse.CSMS and installed:
         return _replace_csms_root(inventory, certificate)
     full = policy.max_entries is not None and (
         inventory.entries(leaves=policy.count_leaves) >= policy.max_entries
@@ -160,7 +159,7 @@ def _replace_csms_root(inventory: Inventory, new: Certificate) -> Decision:
     temporary: the limit does not stand in the way of replacing a root.
     """
     anchors = inventory.anchors.get(TrustUse.CSMS, ())
-    old = next((root for root in inventory.trusted(TrustUse.CSMS) if new.issued_by(root)), None)
+    old = next((root for root in anchors if new.issued_by(root)), None)
     if old is None:
         return Decision(Status.REJECTED, Fault.NOT_SIGNED_BY_OLD_ROOT, new.subject)
     csms = TrustUse.CSMS
@@ -170,7 +169,7 @@ def _replace_csms_root(inventory: Inventory, new: Certificate) -> Decision:
         PutCa(csms, Shelf.ANCHOR, new),
     ]
     changes += [RemoveCa(csms, Shelf.ANCHOR, root) for root in anchors]
-    if inventory.fallback is not None and inventory.fallback != old:
+    if inventory.fallback is not None:
         changes.append(RemoveCa(csms, Shelf.FALLBACK, inventory.fallback))
     return Decision(Status.ACCEPTED, changes=tuple(changes))
 
@@ -223,7 +222,14 @@ def _delete_anchor(
         return Decision(Status.FAILED, Fault.IN_USE, certificate.subject)
     if use in policy.protect_last and len(inventory.trusted(use)) == 1:
         return Decision(Status.FAILED, Fault.LAST_OF_ITS_KIND, certificate.subject)
-    return Decision(Status.ACCEPTED, changes=(RemoveCa(use, Shelf.ANCHOR, certificate),))
+    removal = RemoveCa(use, Shelf.ANCHOR, certificate)
+    fallback = inventory.fallback
+    if use is TrustUse.CSMS and fallback is not None and certificate.issued_by(fallback):
+        # The one that it replaced is in force again.
+        restored = PutCa(use, Shelf.ANCHOR, fallback)
+        changes = (restored, removal, RemoveCa(use, Shelf.FALLBACK, fallback))
+        return Decision(Status.ACCEPTED, changes=changes)
+    return Decision(Status.ACCEPTED, changes=(removal,))
 
 
 def decide_root_proven(inventory: Inventory, anchor: Certificate) -> tuple[Change, ...]:
