@@ -34,6 +34,7 @@ class Fault(StrEnum):
     WRONG_COMMON_NAME = "another common name"
     ADDRESS_AS_NAME = "common name is a URL, a host name or an IP address"
     NO_MATCHING_KEY = "no private key of ours belongs to it"
+    NO_CERTIFICATE = "no valid certificate with its key"
     UNKNOWN_REQUEST = "unknown signing request"
     NOT_SIGNED_BY_OLD_ROOT = "not signed by the root it replaces"
     STORE_FULL = "certificate store full"

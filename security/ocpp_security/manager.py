@@ -13,6 +13,7 @@ from .questions import (
     Answer,
     CheckFileSignature,
     CheckLeaf,
+    CheckProfile,
     CheckSigningCertificate,
     Connected,
     DeleteCertificate,
@@ -95,13 +96,18 @@ class CertificateManager:
                 return self.own.take(chain, at, use=wanted, request_id=request_id)
             case CheckLeaf(leaf_use):
                 return self.own.state(leaf_use, at)
+            case CheckProfile(profile):
+                return self.own.check_profile(profile, at)
             case Connected(root, leaf):
                 return self.own.connected(root, leaf, at)
-            case ListOcspRequests():
-                return OcspRequests(self.status.v2g_requests(at))
-            case TakeOcspResponse(name, response):
-                return self.status.take_response(name, response, at)
+            case ListOcspRequests() | TakeOcspResponse():
+                return self._about_status(question, at)
             case CheckSigningCertificate(certificate):
                 return self.signing.check_certificate(certificate, at)
             case CheckFileSignature(file, certificate, signature):
                 return self.signing.check_file(file, certificate, signature, at)
+
+    def _about_status(self, question: ListOcspRequests | TakeOcspResponse, at: datetime) -> Answer:
+        if isinstance(question, TakeOcspResponse):
+            return self.status.take_response(question.name, question.response, at)
+        return OcspRequests(self.status.v2g_requests(at))

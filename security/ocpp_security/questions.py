@@ -99,6 +99,14 @@ class CheckLeaf:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckProfile:
+    """A05: is everything there that a security profile needs? Answered with an :class:`Outcome`."""
+
+    profile: int
+    """0 to 3."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListOcspRequests:
     """M06: which certificates of the V2G chains to ask about. Answered with :class:`OcspRequests`."""
 
@@ -148,6 +156,7 @@ Question: TypeAlias = (
     | MakeSigningRequest
     | TakeSigned
     | CheckLeaf
+    | CheckProfile
     | ListOcspRequests
     | TakeOcspResponse
     | CheckSigningCertificate

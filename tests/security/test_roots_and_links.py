@@ -1,18 +1,20 @@
 """Roots through the manager, and the links to what is in use."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ocpp_security.errors import CertificateError, CertificateStoreError, Fault
-from ocpp_security.keys import FileKeyStore, KeyAlgorithm, one_secret
+from ocpp_security.keys import FileKeyStore, KeyAlgorithm, KeyStorageError, one_secret
 from ocpp_security.manager import CertificateConfig, CertificateManager
 from ocpp_security.pki.certificate import parse_bundle
 from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
 from ocpp_security.pki.path import Path as CertificationPath
 from ocpp_security.questions import (
     ChainKind,
+    CheckProfile,
     DeleteCertificate,
     InstalledChain,
     InstallRoot,
@@ -258,3 +260,26 @@ def test_which_root_a_connection_rests_on(tmp_path: Path) -> None:
     assert manager.status.take_crl(new.crl(under_new.certificate), NOW).accepted
     with pytest.raises(CertificateError, match="revoked"):
         path(under_new)
+
+
+@pytest.mark.requirement("A05.FR.02", "A05.FR.03", "A05.FR.04", "1.6-A05.FR.02", "1.6-A05.FR.03")
+def test_what_a_security_profile_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = open_manager(tmp_path)
+
+    def faults(at: datetime = NOW) -> list[Fault | None]:
+        answers = [manager.answer(CheckProfile(profile), at) for profile in range(4)]
+        return [answer.fault for answer in answers if isinstance(answer, Outcome)]
+
+    assert faults() == [None, None, Fault.NO_ANCHOR, Fault.NO_ANCHOR]
+    manager.roots.install(TrustUse.CSMS, pem(CSMS_ROOT), NOW)
+    assert faults() == [None, None, None, Fault.NO_CERTIFICATE]
+    renew(manager)
+    assert faults() == [None, None, None, None]
+    assert faults(NOW + 400 * DAY) == [None, None, None, Fault.NO_CERTIFICATE]
+    assert faults(NOW + 4000 * DAY) == [None, None, Fault.NO_ANCHOR, Fault.NO_ANCHOR]
+
+    def fail(*_: object) -> None:
+        raise KeyStorageError("gone")
+
+    monkeypatch.setattr(FileKeyStore, "names", fail)
+    assert faults() == [None, None, None, Fault.STORAGE_FAILED]

@@ -15,7 +15,7 @@ from ..pki.path import Path as CertificationPath
 from ..pki.properties import StationSubject
 from ..questions import LeafState, Outcome, SecurityEvent, SigningRequest
 from ..trust.decisions import Decision, Status, decide_root_proven
-from ..trust.inventory import Leaf, LeafUse
+from ..trust.inventory import Leaf, LeafUse, TrustUse
 from ..trust.leaves import PendingKey, decide_collect, decide_leaf_proven, decide_signed, subject_name
 from .context import RECONFIGURED, Context
 
@@ -122,6 +122,19 @@ class OwnCertificates:
             for leaf in context.inventory.valid(use, at)
             if leaf.key_octets in names
         )
+
+    def check_profile(self, profile: int, at: datetime) -> Outcome:
+        """Whether a security profile can be used: 2 and 3 need a valid CSMS root (A05.FR.02), 3 a certificate
+        of the station's own (A05.FR.03)."""
+        roots = self._context.inventory.trusted(TrustUse.CSMS)
+        if profile >= 2 and not any(root.not_before <= at <= root.not_after for root in roots):
+            return Outcome(Status.REJECTED, Fault.NO_ANCHOR)
+        try:
+            if profile >= 3 and not self.usable(LeafUse.CHARGING_STATION, at):
+                return Outcome(Status.REJECTED, Fault.NO_CERTIFICATE)
+        except OcppError as error:
+            return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error))
+        return Outcome(Status.ACCEPTED)
 
     def connected(self, root: Certificate | None, leaf: Certificate | None, at: datetime) -> Outcome:
         """The station is connected: drop what was kept in case that this would fail.
