@@ -10,15 +10,15 @@ FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz generate coverage wheel clean
+.PHONY: help demo test check bench fuzz generate coverage coverage-report wheel clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: .venv/.apps  ## a central system and three stations, a cut link, a power loss, the bill
 	$(BIN)/python -m ocpp_central.demo
 
-test: .venv/.dev node tpm  ## the whole suite, with the core's coverage (100 % of lines and branches)
+test: .venv/.dev node tpm sslyze  ## the whole suite, with the core's coverage (100 % of lines and branches)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=term --cov-fail-under=100 $(PYTEST_ARGS)
 
 check: .venv/.dev  ## format, lint, types, import contract, sizes, generated code, documentation
@@ -39,22 +39,29 @@ fuzz: .venv/.fuzz  ## every fuzz target for FUZZ_SECONDS each
 generate: .venv/.dev  ## the message models and their strategies, from the official schemas
 	$(BIN)/python tools/generate_messages.py
 
-coverage: .venv/.dev node tpm  ## like test, with a browsable report in htmlcov/
+coverage: .venv/.dev node tpm sslyze  ## like test, with a browsable report in htmlcov/
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=html $(PYTEST_ARGS)
 
-wheel: .venv/.dev node tpm  ## build dist/*.whl and run the suite against it in a clean environment
+coverage-report: .venv/.dev node tpm sslyze  ## the suite, and from what ran docs/requirements.md: which test proves which requirement
+	OCPP_REQUIREMENTS=$(CURDIR)/.requirements.json $(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS); \
+	passed=$$?; PYTHONPATH=tools $(BIN)/python -m requirements .requirements.json docs/requirements.md; exit $$passed
+
+wheel: .venv/.dev node tpm sslyze  ## build dist/*.whl and run the suite against it in a clean environment
 	tools/test_wheel.sh $(PYTEST_ARGS)
 
 clean:  ## remove everything that the other targets made
 	rm -rf .venv .wheel-venv build dist site htmlcov .coverage .coverage.* fuzz/findings tests/interop/node/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: node tpm
+.PHONY: node tpm sslyze
 node:
 	@tools/node_packages.sh
 
 tpm: .venv/.dev
 	@tools/tpm_packages.sh
+
+sslyze:
+	@tools/sslyze.sh
 
 # One stamp per kind of environment; a changed pyproject.toml brings it up to date.
 .venv/.apps .venv/.dev .venv/.fuzz: .venv/.%: pyproject.toml tools/environment.sh

@@ -1,10 +1,12 @@
-"""Shared set-up of the suite: Hypothesis profiles, and on the build machine no skipping."""
+"""Shared set-up of the suite: Hypothesis profiles, requirement ids, and on the build machine no skipping."""
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from requirements.recorder import Recorder
 
 settings.register_profile(
     "default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -15,6 +17,12 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 NO_SKIPS = os.environ.get("OCPP_NO_SKIPS", "0") == "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the requirement ids in markers; OCPP_REQUIREMENTS names the file that says which were proven."""
+    path = os.environ.get("OCPP_REQUIREMENTS")
+    config.pluginmanager.register(Recorder(Path(path) if path else None), "requirements")
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -117,7 +117,7 @@ def test_at_least_once_becomes_exactly_once_in_16(data: st.DataObject) -> None:
     )
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2", "J02.FR.19")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2", "J02.FR.19")
 @pytest.mark.parametrize("version", BOTH_2X)
 @given(st.data())
 def test_any_order_and_repetition_becomes_exactly_once_in_2x(
@@ -168,7 +168,7 @@ def _application(host: Host, actions: list[Any], data: st.DataObject) -> None:
                 host.csms.answer_data_transfer(asked.question, TransferStatus.ACCEPTED, None, host.now)
 
 
-@pytest.mark.requirement("1.6J-4.1.1", "2.0.1-part4-4.1.1")
+@pytest.mark.requirement("1.6-J-4.1.1", "2.0.1-J-4.1.1")
 @pytest.mark.parametrize("version", VERSIONS)
 @given(st.data())
 def test_every_call_is_answered_once_whoever_answers(version: OcppVersion, data: st.DataObject) -> None:

@@ -234,7 +234,7 @@ def test_16_transfers_text_only() -> None:
 FIRMWARE = "FirmwareStatusNotification"
 
 
-@pytest.mark.requirement("1.6J-4.2.3", "2.0.1-part4-4.3")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.3")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_nobody_handles_is_not_supported(version: OcppVersion) -> None:
     actions = _host(version).say(FIRMWARE, {"status": "Idle"})

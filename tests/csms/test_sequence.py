@@ -9,7 +9,7 @@ from ocpp_core.csms.sequence import INTERVALS, SeenNumbers
 NUMBERS = st.lists(st.integers(-3, 40) | st.integers(), max_size=60)
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 @given(NUMBERS.filter(lambda numbers: len(set(numbers)) <= INTERVALS))
 def test_it_is_a_set(numbers: list[int]) -> None:
     seen, oracle = SeenNumbers(), set[int]()
@@ -25,7 +25,7 @@ def test_it_is_a_set(numbers: list[int]) -> None:
         assert first > last + 1
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 @given(st.lists(st.integers(0, 500), max_size=200))
 def test_it_is_bounded_and_never_forgets(numbers: list[int]) -> None:
     seen = SeenNumbers()

@@ -101,7 +101,7 @@ def test_policy_answers_for_any_token(version: OcppVersion) -> None:
     assert answer(said)[2]["idTokenInfo"]["status"] == "Accepted"
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 def test_an_event_carries_all_that_the_message_does(version: OcppVersion) -> None:
     driver = _driver(version)
     info = {"chargingState": "Charging", "remoteStartId": 5}
@@ -128,7 +128,7 @@ def test_why_a_transaction_ended(version: OcppVersion) -> None:
     assert ended.stop_reason is StopReason.POWER_LOSS
 
 
-@pytest.mark.requirement("J02.FR.19", "2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("J02.FR.19", "2.0.1-E-1.3.2", "2.1-E-1.3.2")
 @pytest.mark.parametrize("reconnect", [False, True])
 def test_what_comes_again_is_answered_and_not_told(version: OcppVersion, reconnect: bool) -> None:
     driver = _driver(version)
@@ -149,7 +149,7 @@ def test_what_comes_again_is_answered_and_not_told(version: OcppVersion, reconne
     assert (bill.energy_wh, bill.complete) == (800, True)
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2", "J02.FR.19")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2", "J02.FR.19")
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_the_order_of_arrival_does_not_matter(version: OcppVersion, order: tuple[int, ...]) -> None:
     driver = _driver(version)
@@ -166,7 +166,7 @@ def test_the_order_of_arrival_does_not_matter(version: OcppVersion, order: tuple
     assert (bill.complete, bill.evse, bill.id_token) == (True, 2, IdToken("T"))
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 def test_gaps_are_noticed_and_make_a_bill_incomplete(version: OcppVersion) -> None:
     driver = _driver(version)
     _say(driver, driver.event("Started", "Authorized", 0, 100))
@@ -184,7 +184,7 @@ def test_gaps_are_noticed_and_make_a_bill_incomplete(version: OcppVersion) -> No
     assert (bill.energy_wh, bill.complete) == (800, True)
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 def test_numbers_may_begin_anywhere(version: OcppVersion) -> None:
     driver = _driver(version)
     driver.seq_no = 4711
@@ -193,7 +193,7 @@ def test_numbers_may_begin_anywhere(version: OcppVersion) -> None:
     assert driver.host.csms.billed()[0].complete
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 def test_a_station_that_counts_wrongly_loses_no_bill(version: OcppVersion) -> None:
     driver = _driver(version)
     _say(driver, driver.event("Updated", "MeterValuePeriodic", 0, 50))
@@ -211,7 +211,7 @@ def test_a_station_that_counts_wrongly_loses_no_bill(version: OcppVersion) -> No
     assert driver.host.csms.billed()[0].energy_wh == 800
 
 
-@pytest.mark.requirement("2.0.1-part2-E-1.3.2")
+@pytest.mark.requirement("2.0.1-E-1.3.2", "2.1-E-1.3.2")
 def test_an_end_without_a_start(version: OcppVersion) -> None:
     driver = _driver(version)
     driver.seq_no = 5

@@ -114,7 +114,7 @@ def test_payloads_are_values() -> None:
     assert pickle.loads(pickle.dumps(request)) == copy.deepcopy(request) == request
 
 
-@pytest.mark.requirement("J21-4.1.5")
+@pytest.mark.requirement("2.1-J-4.1.5")
 def test_null_is_refused_where_absent_is_meant() -> None:
     with pytest.raises(ValidationError):
         v201.HeartbeatRequest.model_validate_json('{"customData": null}')
@@ -226,7 +226,7 @@ def test_timestamps_read_and_written(read: str, written: str) -> None:
     assert json.loads(response.to_json()) == {"currentTime": written}
 
 
-@pytest.mark.requirement("J16-errata-2.1")
+@pytest.mark.requirement("1.6-J-errata-2.1")
 def test_celsius_in_both_spellings() -> None:
     for spelling in ("Celcius", "Celsius"):
         sample = v16.SampledValue.model_validate_json(f'{{"value":"1","unit":"{spelling}"}}')

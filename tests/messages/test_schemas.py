@@ -44,7 +44,7 @@ def test_every_schema_has_a_shape_and_a_model(version: OcppVersion) -> None:
     assert models(version).keys() == shapes(version).keys()
 
 
-@pytest.mark.requirement("J21-4.1.2", "J21-4.1.7", "RFC3339-5.6")
+@pytest.mark.requirement("2.1-J-4.1.2", "2.1-J-4.1.7", "RFC3339-5.6")
 @every_message
 def test_what_the_schema_accepts_is_accepted_and_written_back_equal(version: OcppVersion, name: str) -> None:
     model, shape = models(version)[name], shapes(version)[name]
@@ -66,7 +66,7 @@ def test_what_the_schema_accepts_is_accepted_and_written_back_equal(version: Ocp
 KINDS = Counter[tuple[str, bool]]()
 
 
-@pytest.mark.requirement("J21-4.1.2", "J21-4.1.7", "RFC3339-5.6")
+@pytest.mark.requirement("2.1-J-4.1.2", "2.1-J-4.1.7", "RFC3339-5.6")
 @every_message
 def test_a_mutated_instance_is_judged_alike(version: OcppVersion, name: str) -> None:
     model, shape = models(version)[name], shapes(version)[name]

@@ -37,7 +37,9 @@ PENDING = {"ours": "Heartbeat"}.get
 TIME = '{"currentTime":"2024-03-01T12:00:00.000Z"}'
 
 
-@pytest.mark.requirement("J16-4.2.1", "J16-4.2.2", "J16-4.2.3", "J201-4.2.1", "J201-4.2.2", "J201-4.2.3")
+@pytest.mark.requirement(
+    "1.6-J-4.2.1", "1.6-J-4.2.2", "1.6-J-4.2.3", "2.0.1-J-4.2.1", "2.0.1-J-4.2.2", "2.0.1-J-4.2.3"
+)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_encoded_is_decoded(version):
     codec = Codec(version)
@@ -50,7 +52,7 @@ def test_what_is_encoded_is_decoded(version):
     assert codec.decode(error) == CallError("a", code, "why", {"x": [1.5]})
 
 
-@pytest.mark.requirement("J21-4.2.3", "J21-4.2.4")
+@pytest.mark.requirement("2.1-J-4.2.3", "2.1-J-4.2.4")
 def test_what_2_1_adds():
     codec = Codec(V21)
     assert codec.decode(codec.encode_send("a", stream21())) == Send(
@@ -68,7 +70,7 @@ def test_older_versions_encode_neither(version):
         Codec(version).encode_result_error("a", ErrorCode.FORMAT_VIOLATION)
 
 
-@pytest.mark.requirement("J16-4.2.3", "J16E-5.1", "J16E-5.2", "J201-4.3", "J21-4.3")
+@pytest.mark.requirement("1.6-J-4.2.3", "1.6-J-errata-5.1", "1.6-J-errata-5.2", "2.0.1-J-4.3", "2.1-J-4.3")
 def test_spellings():
     spellings = {code: [code.spelling(version) for version in VERSIONS] for code in ErrorCode}
     differing = {code: names[0] for code, names in spellings.items() if names[0] != names[1]}
@@ -119,7 +121,7 @@ def test_ways_to_write_the_same_result(text):
     assert decoded == CallResult("ours", "Heartbeat", heartbeat_response(V16))
 
 
-@pytest.mark.requirement("J16-4.2.2", "J201-4.1.5", "J21-4.1.5")
+@pytest.mark.requirement("1.6-J-4.2.2", "2.0.1-J-4.1.5", "2.1-J-4.1.5")
 def test_null_is_the_empty_payload_of_a_result_too():
     frame = Codec(V16).decode('[3,"ours",null]', {"ours": "MeterValues"}.get)
     assert isinstance(frame, CallResult)
@@ -201,7 +203,7 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.requirement("J16-4.2.3", "J201-4.2.3", "J21-4.2.3", "J201-4.4", "J21-4.4")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.2.3", "2.1-J-4.2.3", "2.0.1-J-4.4", "2.1-J-4.4")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("text", "kind", "call_id", "code"), MALFORMED)
 def test_malformed_frames(version, text, kind, call_id, code):
@@ -221,7 +223,7 @@ def test_what_2_1_adds_is_unknown_to_older_versions(version, text):
     assert (frame.call_id, frame.code) == ("a", UNKNOWN_TYPE)
 
 
-@pytest.mark.requirement("J201-4.3", "J16-4.2.3")
+@pytest.mark.requirement("2.0.1-J-4.3", "1.6-J-4.2.3")
 @pytest.mark.parametrize(
     ("version", "role", "text", "code"),
     [
@@ -253,7 +255,7 @@ PAYLOADS = [
 ]
 
 
-@pytest.mark.requirement("J16-4.2.3", "J201-4.3", "J21-4.3", "FR.03")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.3", "2.1-J-4.3", "FR.03")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("payload", "code_16", "code_2x", "path"), PAYLOADS)
 def test_what_is_wrong_with_a_payload_has_its_code_and_path(version, payload, code_16, code_2x, path):

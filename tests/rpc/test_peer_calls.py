@@ -34,7 +34,7 @@ from tests.rpc.rpc_samples import (
 )
 
 
-@pytest.mark.requirement("J16-4.2.3", "J201-4.2.3")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.2.3")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_errors_are_spelled_for_the_version(version):
     for code in ErrorCode:
@@ -123,7 +123,7 @@ def test_a_call_repeated_while_it_is_handled_gets_the_one_answer():
     assert len(frames(csms.actions())) == 1
 
 
-@pytest.mark.requirement("J16-4.2.3", "J201-4.2.3")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.2.3")
 def test_another_call_under_an_id_that_is_being_handled_is_refused():
     csms = session()
     codec = session(role=STATION)._codec
@@ -219,7 +219,7 @@ def test_repairs_are_noticed_one_by_one_and_not_without_end():
     assert isinstance(actions[17], CallReceived)
 
 
-@pytest.mark.requirement("J21-4.2.4")
+@pytest.mark.requirement("2.1-J-4.2.4")
 def test_sends_and_responses_are_repaired_too():
     csms = session(V21, tolerance=Tolerance())
     text = session(V21, STATION)._codec.encode_send("s", stream21()).replace('"id":', '"x":0,"id":')

@@ -27,7 +27,7 @@ TABLE = [
 ]
 
 
-@pytest.mark.requirement("J16-4.1.3", "J16-4.2.3", "J201-4.2.3", "J201-4.4", "J21-4.2.3", "FR.03")
+@pytest.mark.requirement("1.6-J-4.1.3", "1.6-J-4.2.3", "2.0.1-J-4.2.3", "2.0.1-J-4.4", "2.1-J-4.2.3", "FR.03")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("text", "answer_2x", "answer_16"), TABLE)
 def test_answers(version, text, answer_2x, answer_16):
@@ -46,7 +46,7 @@ def test_answers(version, text, answer_2x, answer_16):
     assert csms.unanswered == ()
 
 
-@pytest.mark.requirement("J201-4.2.3", "J21-4.2.3", "J21-4.2.4")
+@pytest.mark.requirement("2.0.1-J-4.2.3", "2.1-J-4.2.3", "2.1-J-4.2.4")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("role", [STATION, CSMS])
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_answers_are_never_answered(version, role, kind, tail):
         assert not frames(one.actions())
 
 
-@pytest.mark.requirement("J21-4.2.3", "J21-4.2.4")
+@pytest.mark.requirement("2.1-J-4.2.3", "2.1-J-4.2.4")
 @pytest.mark.parametrize(
     "tail", ["", ',"x"', ',"x",{}', ',"x","Heartbeat",{}', ',"x","Nonsense",{}', ',"x",{']
 )

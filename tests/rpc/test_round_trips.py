@@ -67,7 +67,7 @@ def test_there_and_back(version, action):
     check()
 
 
-@pytest.mark.requirement("J21-4.2.4")
+@pytest.mark.requirement("2.1-J-4.2.4")
 @given(payloads(message_set(V21).request("NotifyPeriodicEventStream")))
 def test_there_and_not_back(request):
     sender, receiver = session(V21, STATION, validate_outgoing=True), session(V21, CSMS)
@@ -78,7 +78,7 @@ def test_there_and_not_back(request):
     assert received.request.to_json() == request.to_json()
 
 
-@pytest.mark.requirement("J16-4.2.3", "J201-4.1.7", "J201-4.3", "J21-4.1.7", "J21-4.3")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.1.7", "2.0.1-J-4.3", "2.1-J-4.1.7", "2.1-J-4.3")
 @every_action
 def test_every_broken_payload_has_an_error_of_its_kind(version, action):
     """The strict model decides whether a mutation is broken; both paths then name the same error."""

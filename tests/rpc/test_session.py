@@ -40,7 +40,7 @@ from tests.rpc.rpc_samples import (
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.requirement("J16-4.2.1", "J16-4.2.2", "J201-4.2.1", "J201-4.2.2", "J21-4.2.1")
+@pytest.mark.requirement("1.6-J-4.2.1", "1.6-J-4.2.2", "2.0.1-J-4.2.1", "2.0.1-J-4.2.2", "2.1-J-4.2.1")
 def test_a_call_is_answered(version):
     station, csms = session(version, STATION), session(version, CSMS, seed=2)
     request, response = heartbeat(version), heartbeat_response(version)
@@ -67,7 +67,7 @@ def test_actions_are_handed_over_once():
     assert station.actions() == []
 
 
-@pytest.mark.requirement("J16-4.1.4", "J201-4.1.4", "J21-4.1.4")
+@pytest.mark.requirement("1.6-J-4.1.4", "2.0.1-J-4.1.4", "2.1-J-4.1.4")
 def test_ids_are_drawn_from_the_entropy_and_fit():
     first, second = session(role=STATION), session(role=STATION)
     ids = [first.call(heartbeat(V16), 0.0) for _ in range(20)]
@@ -76,7 +76,7 @@ def test_ids_are_drawn_from_the_entropy_and_fit():
     assert {len(call_id) for call_id in ids} == {36}
 
 
-@pytest.mark.requirement("J16-4.1.1", "J201-4.1.1", "J21-4.1.1", "FR.01")
+@pytest.mark.requirement("1.6-J-4.1.1", "2.0.1-J-4.1.1", "2.1-J-4.1.1", "FR.01")
 def test_the_next_call_waits_for_the_answer_or_the_time_out():
     station = session(role=STATION, message_timeout=30.0)
     first = station.call(heartbeat(V16), 0.0)
@@ -147,7 +147,7 @@ def test_default_ranks(action, rank):
     assert (action in ORDERED_ACTIONS) is (rank is CallRank.ORDERED)
 
 
-@pytest.mark.requirement("J16-4.2.3", "J201-4.2.3", "J21-4.2.3")
+@pytest.mark.requirement("1.6-J-4.2.3", "2.0.1-J-4.2.3", "2.1-J-4.2.3")
 @pytest.mark.parametrize("code", ["NotSupported", "InternalError", "VendorSpecificNonsense", ""])
 def test_a_callerror_ends_the_call_with_its_code_as_text(code):
     station = session(V201, STATION)
@@ -173,7 +173,7 @@ def test_an_incomplete_callerror_ends_the_call_too(tail):
     assert station.idle
 
 
-@pytest.mark.requirement("J21-4.2.3")
+@pytest.mark.requirement("2.1-J-4.2.3")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("tail", "code"),
@@ -213,7 +213,7 @@ def test_a_bad_response_to_no_call_of_ours_touches_no_other(text, limit):
     assert not station.idle
 
 
-@pytest.mark.requirement("J21-4.2.3")
+@pytest.mark.requirement("2.1-J-4.2.3")
 def test_a_refused_response_is_reported():
     csms = session(V21)
     csms.receive_frame('[5,"a","FormatViolation","why",{"b":1}]', 0.0)
@@ -294,7 +294,7 @@ def test_a_call_that_was_not_sent_after_all_leaves_no_trace():
         station.recall(5.0)
 
 
-@pytest.mark.requirement("J201-4.1.1")
+@pytest.mark.requirement("2.0.1-J-4.1.1")
 @pytest.mark.parametrize("end", ["answer", "time-out", "link"])
 def test_a_cancelled_call_in_flight_holds_the_slot(end):
     station = session(role=STATION)
@@ -339,7 +339,7 @@ def test_a_lost_link_fails_every_call_once_and_drops_frames():
     assert [frame[1] for frame in frames(station.actions())] == [ids[0]]
 
 
-@pytest.mark.requirement("J21-4.2.4", "J21-4.1.1")
+@pytest.mark.requirement("2.1-J-4.2.4", "2.1-J-4.1.1")
 def test_send_needs_no_slot_and_gets_no_answer():
     station, csms = session(V21, STATION), session(V21, CSMS, seed=2)
     station.call(heartbeat(V21), 0.0)

@@ -231,8 +231,8 @@ class Adversary(RuleBasedStateMachine):
             assert len(self.one.ended) == len(set(self.one.ended))
 
 
-TestTwoSessions = pytest.mark.requirement("J16-4.1.1", "J201-4.1.1", "J21-4.1.1")(TwoSessions.TestCase)
-TestAdversary = pytest.mark.requirement("J16-4.1.1", "J201-4.1.1", "J21-4.1.1")(Adversary.TestCase)
+TestTwoSessions = pytest.mark.requirement("1.6-J-4.1.1", "2.0.1-J-4.1.1", "2.1-J-4.1.1")(TwoSessions.TestCase)
+TestAdversary = pytest.mark.requirement("1.6-J-4.1.1", "2.0.1-J-4.1.1", "2.1-J-4.1.1")(Adversary.TestCase)
 TestTwoSessions.settings = TestAdversary.settings = settings(settings.default, stateful_step_count=40)
 
 

@@ -28,7 +28,7 @@ def test_a_station_may_wait_to_be_told():
     assert len(bench.done(OpenLink)) == 1
 
 
-@pytest.mark.requirement("J201-5.3")
+@pytest.mark.requirement("2.0.1-J-5.3")
 def test_the_wait_doubles_so_often_and_no_more_and_starts_again_after_success():
     bench = Bench(V201, start=False)
     bench.dials = None
@@ -100,7 +100,7 @@ def test_a_link_that_opens_while_it_is_given_up_stays_given_up():
     assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False}
 
 
-@pytest.mark.requirement("J201-3.1.2", "J16-3.1.2")
+@pytest.mark.requirement("2.0.1-J-3.1.2", "1.6-J-3.1.2")
 def test_a_subprotocol_that_was_not_offered_closes_the_link():
     bench = Bench(V201, start=False)
     bench.dials = None
@@ -249,7 +249,7 @@ def test_the_version_may_change_from_link_to_link():
     assert [frame[2] for frame in bench.calls()] == ["BootNotification"] + ["StatusNotification"] * 3
 
 
-@pytest.mark.requirement("J21-4.2.3")
+@pytest.mark.requirement("2.1-J-4.2.3")
 def test_an_answer_that_the_csms_refuses_is_noticed():
     bench = Bench(V21)
     bench.receive('[5,"x","FormatViolation","no such status",{}]')

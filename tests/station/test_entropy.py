@@ -20,7 +20,7 @@ def test_other_seeds_give_other_bytes():
     assert len({SeededEntropy(seed)(16) for seed in range(1000)}) == 1000
 
 
-@pytest.mark.requirement("J16-errata-3.1")
+@pytest.mark.requirement("1.6-J-errata-3.1")
 @given(st.binary(min_size=16, max_size=16))
 def test_a_message_id_is_a_random_uuid(raw):
     text = message_id(lambda n: raw[:n])

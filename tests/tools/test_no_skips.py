@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 CONFTEST = Path(__file__).parent.parent / "conftest.py"
+TOOLS = Path(__file__).parent.parent.parent / "tools"
 SUITE = """
 import pytest
 
@@ -31,7 +32,19 @@ def summary(folder: Path, no_skips: str, *, module: bool) -> str:
     if module:
         folder.joinpath("test_module.py").write_text(MODULE)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", folder, folder],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            f"pythonpath={TOOLS}",
+            "--rootdir",
+            folder,
+            folder,
+        ],
         env={**os.environ, "OCPP_NO_SKIPS": no_skips},
         capture_output=True,
         text=True,

@@ -37,7 +37,7 @@ def request_of(config: ClientConfig) -> tuple[str, dict[str, str]]:
     return lines[0], dict(line.split(": ", 1) for line in lines[1:-2])
 
 
-@pytest.mark.requirement("RFC6455-4.1", "OCPP-J.3.1.3", "A00.FR.203")
+@pytest.mark.requirement("RFC6455-4.1", "1.6-J-3.1.3", "2.0.1-J-3.1.3", "2.1-J-3.1.3", "A00.FR.203")
 def test_the_request() -> None:
     config = ClientConfig(
         url="wss://csms.example:8443/ocpp/RDAM%7C123?x=1",
@@ -89,7 +89,7 @@ def failed(actions: list[Action]) -> HandshakeFailed:
     return actions[-1]
 
 
-@pytest.mark.requirement("RFC6455-4.1", "OCPP-J.3.3")
+@pytest.mark.requirement("RFC6455-4.1", "1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3")
 @pytest.mark.parametrize(
     ("head", "reason", "status"),
     [
@@ -167,7 +167,7 @@ def test_the_answer_to_the_offer_of_compression(extensions: str, good: bool) -> 
     assert good or failed(actions).reason is FailureReason.BAD_HANDSHAKE
 
 
-@pytest.mark.requirement("OCPP-J.3.3")
+@pytest.mark.requirement("1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3")
 @pytest.mark.parametrize(
     ("theirs", "detail"),
     [
@@ -187,7 +187,7 @@ def test_a_101_without_subprotocol_is_a_refusal_told_in_the_servers_words(theirs
     ]
 
 
-@pytest.mark.requirement("OCPP-J.3.3")
+@pytest.mark.requirement("1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3")
 def test_a_server_that_neither_agrees_nor_closes_is_left() -> None:
     machine, answer = connecting(ClientConfig(url=URL, close_timeout=3.0), protocol=None)
     feed(machine, [answer], now=1.0)

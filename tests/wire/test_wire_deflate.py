@@ -30,7 +30,7 @@ def deflating(**limits: Any) -> WebSocketServer:
     return link
 
 
-@pytest.mark.requirement("RFC7692-5.1", "RFC7692-7.1", "OCPP-J.3.4")
+@pytest.mark.requirement("RFC7692-5.1", "RFC7692-7.1", "2.0.1-J-3.3", "2.1-J-3.4")
 @pytest.mark.parametrize(
     ("offer", "answer", "bits"),
     [
@@ -77,7 +77,7 @@ def test_a_server_may_be_told_not_to_compress() -> None:
 MESSAGES = st.one_of(st.text(max_size=50), st.text("abé€😀", min_size=200, max_size=2000))
 
 
-@pytest.mark.requirement("RFC7692-7.2.2", "OCPP-J.3.4")
+@pytest.mark.requirement("RFC7692-7.2.2", "2.0.1-J-3.3", "2.1-J-3.4")
 @given(st.lists(st.tuples(MESSAGES, st.sampled_from([-1, 0, 9]), st.booleans(), PLACES), max_size=4), PLACES)
 def test_compressed_messages_in_any_fragments_and_chunks(
     messages: list[tuple[str, int, bool, list[int]]], places: list[int]

@@ -228,7 +228,7 @@ def test_lengths_not_in_their_shortest_form_are_protocol_errors(broken: bytes) -
     assert receives([broken], client=False) == [("fail", 1002)]
 
 
-@pytest.mark.requirement("OCPP-J.4.1.2", "RFC6455-5.6")
+@pytest.mark.requirement("1.6-J-4.1.2", "2.0.1-J-4.1.2", "2.1-J-4.1.2", "RFC6455-5.6")
 @pytest.mark.parametrize("head", [frame(2, length=1000)[:8], frame(2, b"x", fin=False), frame(2)])
 def test_a_binary_message_is_refused_by_its_header(head: bytes) -> None:
     assert receives([head], client=False) == [("fail", 1003)]

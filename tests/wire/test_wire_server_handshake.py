@@ -53,7 +53,7 @@ def answer(actions: list[Action]) -> tuple[int, dict[str, str], str]:
     return head.status_code, headers, body.decode()
 
 
-@pytest.mark.requirement("RFC6455-4.2.2", "OCPP-J.3.1.3")
+@pytest.mark.requirement("RFC6455-4.2.2", "1.6-J-3.1.3", "2.0.1-J-3.1.3", "2.1-J-3.1.3")
 def test_a_proper_request_is_asked_about_and_then_answered_with_101() -> None:
     basic = base64.b64encode(b"CP001:secret").decode()
     machine, actions = asked(request("/ocpp/CP001?a=b", f"Authorization: Basic {basic}", "X-Site: 7"))
@@ -81,7 +81,9 @@ def test_a_proper_request_is_asked_about_and_then_answered_with_101() -> None:
     assert rest(actions) == [Opened("ocpp2.0.1")]
 
 
-@pytest.mark.requirement("RFC6455-4.2.1", "RFC6455-4.4", "RFC7231-6.5", "OCPP-J.3.3")
+@pytest.mark.requirement(
+    "RFC6455-4.2.1", "RFC6455-4.4", "RFC7231-6.5", "1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3"
+)
 @pytest.mark.parametrize(
     ("data", "status", "headers"),
     [
@@ -133,7 +135,7 @@ def test_what_is_no_proper_request_gets_its_status(data: bytes, status: int, hea
     assert machine.state is LinkState.CLOSED
 
 
-@pytest.mark.requirement("OCPP-J.3.1.1")
+@pytest.mark.requirement("1.6-J-3.1.1", "2.0.1-J-3.1.1", "2.1-J-3.1.1")
 def test_the_rules_of_2x_for_identities_bind_no_1_6_station() -> None:
     for identity in ("a:b", "x" * 49):
         machine, actions = asked(request(f"/ocpp/{identity}", protocol="ocpp1.6"))
@@ -145,7 +147,7 @@ def test_the_rules_of_2x_for_identities_bind_no_1_6_station() -> None:
         machine.accept(0.0, "ocpp1.6")
 
 
-@pytest.mark.requirement("OCPP-J.3.3", "A00.FR.204")
+@pytest.mark.requirement("1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3", "A00.FR.204")
 @pytest.mark.parametrize(
     ("status", "header"),
     [(401, "www-authenticate"), (404, None), (503, None), (426, "upgrade"), (405, "allow"), (499, None)],
@@ -185,7 +187,7 @@ def test_an_answer_that_http_does_not_know_is_the_callers_error(
     assert answer(machine.actions())[0] == 101
 
 
-@pytest.mark.requirement("OCPP-J.3.1.2")
+@pytest.mark.requirement("1.6-J-3.1.2", "2.0.1-J-3.1.2", "2.1-J-3.1.2")
 @pytest.mark.parametrize(
     ("offered", "config", "chosen"),
     [
@@ -206,7 +208,7 @@ def test_the_subprotocol(offered: str, config: ServerConfig, chosen: str | None)
     assert len(set(received.subprotocols)) == len(received.subprotocols)
 
 
-@pytest.mark.requirement("OCPP-J.3.1.2")
+@pytest.mark.requirement("1.6-J-3.1.2", "2.0.1-J-3.1.2", "2.1-J-3.1.2")
 def test_offers_on_several_lines_are_one_list() -> None:
     _, actions = asked(request("/CP", "Sec-WebSocket-Protocol: ocpp1.6", protocol="ocpp2.1"))
     assert only(actions, HandshakeReceived).subprotocols == ("ocpp2.1", "ocpp1.6")
@@ -221,7 +223,7 @@ def test_the_application_may_choose_any_offered_subprotocol_but_no_other() -> No
     assert only(machine.actions(), Opened) == Opened("ocpp1.6")
 
 
-@pytest.mark.requirement("OCPP-J.3.3", "J16-3.2")
+@pytest.mark.requirement("1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3")
 @pytest.mark.parametrize("protocol", ["ocpp1.5", None])
 def test_without_a_common_subprotocol_the_handshake_is_completed_and_then_closed(
     protocol: str | None,
@@ -244,7 +246,7 @@ def test_without_a_common_subprotocol_the_handshake_is_completed_and_then_closed
     assert rest(machine.actions()) == [CloseTransport(abort=False), Closed(1002, reason, clean=True)]
 
 
-@pytest.mark.requirement("OCPP-J.3.3")
+@pytest.mark.requirement("1.6-J-3.2", "2.0.1-J-3.2", "2.1-J-3.3")
 def test_the_application_may_refuse_all_subprotocols() -> None:
     machine, _ = asked(request())
     machine.accept(0.0, None)
@@ -374,7 +376,7 @@ def test_a_server_that_shuts_down_says_so() -> None:
         assert answer(machine.actions())[0] == 503
 
 
-@pytest.mark.requirement("OCPP-J.3.1.2")
+@pytest.mark.requirement("1.6-J-3.1.2", "2.0.1-J-3.1.2", "2.1-J-3.1.2")
 @pytest.mark.parametrize("deflate", [True, False])
 def test_the_answer_is_what_websockets_takes(deflate: bool) -> None:
     from websockets.client import ClientProtocol

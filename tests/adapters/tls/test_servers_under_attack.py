@@ -144,7 +144,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("target", "identity"), HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.requirement("A00.FR.204", "A00.FR.303", "J201-3.1.1")
+@pytest.mark.requirement("A00.FR.204", "A00.FR.303", "2.0.1-J-3.1.1")
 async def test_hostile_identities(
     adapter: Adapter, target: str, identity: str | None, root: Authority, csms: ssl.SSLContext
 ) -> None:
