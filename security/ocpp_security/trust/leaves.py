@@ -143,11 +143,11 @@ def decide_leaf_proven(inventory: Inventory, used: Certificate) -> tuple[tuple[C
     (DiscardedRenewedClientCertificate, A02.FR.29).
     """
     leaves = inventory.of_use(LeafUse.CHARGING_STATION)
-    if used not in {leaf.certificate for leaf in leaves}:
+    certificates = [leaf.certificate for leaf in leaves]
+    if used not in certificates:
         return (), False
-    others = [leaf for leaf in leaves if leaf.certificate != used]
-    newer = any(leaf.certificate.not_before > used.not_before for leaf in others)
-    return tuple(RemoveLeaf(leaf) for leaf in others), newer
+    others = tuple(RemoveLeaf(leaf) for leaf in leaves if leaf.certificate != used)
+    return others, certificates.index(used) > 0
 
 
 def decide_collect(inventory: Inventory, policy: LeafPolicy, at: datetime) -> tuple[Change, ...]:
