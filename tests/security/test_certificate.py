@@ -39,6 +39,7 @@ def test_pem_and_der_read_the_same() -> None:
     assert parse_bundle(der) == parse_bundle(text) == parse_bundle(text.encode()) == (ROOT.certificate,)
     assert parse_one(text).serial == ROOT.certificate.parsed.serial_number
     assert parse_one(text.replace("\n", "\r\n")) == ROOT.certificate
+    assert parse_one(f"0 s:CN = Root\n{text}") == ROOT.certificate  # as s_client -showcerts has it
     assert parse_one(f"subject=CN = Root\n{text}\ntrailing words") == ROOT.certificate
 
 
@@ -68,7 +69,7 @@ def test_what_is_no_certificate_is_malformed(text: str) -> None:
 
 
 def test_limits() -> None:
-    assert fault_of(b"\x30" * (MAX_CERTIFICATE_SIZE + 1)) is Fault.TOO_LARGE
+    assert fault_of(b"\x30\x83" + bytes(MAX_CERTIFICATE_SIZE)) is Fault.TOO_LARGE
     assert fault_of(pem(LEAF) * 65) is Fault.TOO_LARGE
     assert len(parse_bundle(pem(LEAF) * 64)) == 1
     assert fault_of(b"A" * (64 * 2 * MAX_CERTIFICATE_SIZE + 1)) is Fault.TOO_LARGE

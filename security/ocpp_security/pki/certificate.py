@@ -135,7 +135,7 @@ def parse_bundle(data: bytes | str, limit: int = MAX_CERTIFICATES) -> tuple[Cert
     CertificateError (MALFORMED also if there is none, TOO_LARGE beyond ``limit`` certificates).
     """
     octets = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    if octets[:1] == b"\x30":
+    if is_der(octets):
         return (parse_der(octets),)
     if len(octets) > limit * 2 * MAX_CERTIFICATE_SIZE:
         raise CertificateError(Fault.TOO_LARGE, f"{len(octets)} octets")
@@ -145,6 +145,11 @@ def parse_bundle(data: bytes | str, limit: int = MAX_CERTIFICATES) -> tuple[Cert
     if not blocks or octets.count(_BEGIN) != len(blocks):
         raise CertificateError(Fault.MALFORMED, "no certificate in PEM, or a broken one")
     return tuple(dict.fromkeys(parse_der(_decode(block)) for block in blocks))
+
+
+def is_der(octets: bytes) -> bool:
+    """Whether this is a DER sequence of more than 127 octets, and so no text."""
+    return octets[:1] == b"\x30" and octets[1:2] > b"\x80"
 
 
 def parse_one(data: bytes | str) -> Certificate:

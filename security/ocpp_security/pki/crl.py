@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from ..errors import CertificateError, Fault
-from .certificate import Certificate
+from .certificate import Certificate, is_der
 from .ocsp import MAX_AGE, MAX_SKEW, Revocation
 
 MAX_CRL_SIZE = 4 * 1024 * 1024
@@ -42,7 +42,7 @@ def parse_crl(data: bytes) -> RevocationList:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old encodings; what matters is checked here
-            load = x509.load_der_x509_crl if data[:1] == b"\x30" else x509.load_pem_x509_crl
+            load = x509.load_der_x509_crl if is_der(data) else x509.load_pem_x509_crl
             return _read(load(data))
     except Exception as error:  # the library has many kinds for what is wrong with a list
         raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
