@@ -39,9 +39,9 @@ def contenders() -> list[Contender]:
         return (sys.executable, "-m", *arguments)
 
     return [
-        Contender("ours, csms level, durable", python("benchmarks.peers.our_csms", "durable")),
-        Contender("ours, csms level", python("benchmarks.peers.our_csms", "csms")),
         Contender("ours, rpc level", python("benchmarks.peers.our_csms", "rpc")),
+        Contender("ours, csms level", python("benchmarks.peers.our_csms", "csms")),
+        Contender("ours, csms level, durable", python("benchmarks.peers.our_csms", "durable")),
         Contender("mobilityhouse + websockets", python("benchmarks.peers.mobilityhouse_csms")),
         Contender("ocpp-rpc strict", tuple(node.command("ocpp_rpc_csms.js"))),
     ]

@@ -5,13 +5,10 @@ of its own: wall time, since CPU time here would not see it.
 """
 
 import shutil
-import socket
 import ssl
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from benchmarks.report import Table, amount, ratio
 from ocpp_security.keys import FileKeyStore, Handshake, KeyAlgorithm, KeyStore, PrivateKey
+from tests.security.tpm.swtpm import SoftwareTpm
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 ALGORITHMS = (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048)
@@ -86,23 +84,6 @@ def _rate(client: ssl.SSLContext, server: ssl.SSLContext, seconds: float) -> flo
     return best
 
 
-@contextmanager
-def _tpm(folder: Path) -> Iterator[str]:
-    """A TPM in software; how to reach it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server, control = (f"type=tcp,port={number},bindaddr=127.0.0.1" for number in (port, port + 1))
-    flags = ["--flags", "not-need-init,startup-clear"]
-    command = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", "--server", server]
-    process = subprocess.Popen([*command, "--ctrl", control, *flags], stderr=subprocess.DEVNULL)
-    try:
-        time.sleep(0.5)
-        yield f"swtpm:host=127.0.0.1,port={port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
 def _measure(folder: Path, files: KeyStore, keys: KeyStore, seconds: float) -> Iterator[tuple[str, ...]]:
     ca = _certificate(folder, "ca", _CA.public_key())
     server_key = files.create("server")
@@ -124,7 +105,11 @@ def run(seconds: float) -> list[Table]:
         return []
     if shutil.which("swtpm") is None:
         return []
-    with tempfile.TemporaryDirectory() as name, _tpm(Path(name)) as tcti, TpmConnection(tcti) as connection:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        SoftwareTpm() as chip,
+        TpmConnection(chip.tcti) as connection,
+    ):
         folder = Path(name)
         files, keys = FileKeyStore(folder / "files"), TpmKeyStore(folder / "tpm", connection)
         rows = tuple(_measure(folder, files, keys, seconds))
