@@ -15,7 +15,6 @@ from .errors import (
 from .failures import named_failures, take_failure
 from .files import FileKeyStore, SoftwareKey
 from .handshake import Handshake, HandshakeEndedError, drive
-from .ring import KeyRing
 from .secret import Secret, SecretSource, no_secret, one_secret, secret_file
 from .store import KeyAlgorithm, KeyStore, PrivateKey
 
@@ -23,7 +22,6 @@ __all__ = [
     "KeyStore",
     "PrivateKey",
     "KeyAlgorithm",
-    "KeyRing",
     "FileKeyStore",
     "SoftwareKey",
     "Secret",

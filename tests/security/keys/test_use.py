@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +15,6 @@ from ocpp_security.keys import (
     FileKeyStore,
     KeyAlgorithm,
     KeyMismatchError,
-    KeyNotFoundError,
-    KeyRing,
     PrivateKey,
     one_secret,
 )
@@ -121,25 +118,3 @@ def test_the_key_file_is_gone(kit: TlsKit, tmp_path: Path) -> None:
     (tmp_path / "keys" / "leaf.key").unlink()
     with pytest.raises(ChainError, match=r"leaf\.key"):
         key.use_for_tls(kit.client(), kit.chain(key))
-
-
-@pytest.mark.requirement("A02.FR.05")
-def test_certificate_handling_sees_the_store_as_a_ring(folder: Path) -> None:
-    store = FileKeyStore(folder)
-    ring = KeyRing(store, KeyAlgorithm.RSA_2048)
-    public = ring.create("one")
-    assert isinstance(public, rsa.RSAPublicKey)
-    KeyRing(store).create("two")
-    (folder / "broken.key").write_text("")
-    found = ring.public_keys()
-    assert found["one"] == public
-    assert isinstance(found["two"], ec.EllipticCurvePublicKey)
-    assert set(found) == {"one", "two"}
-    builder = x509.CertificateSigningRequestBuilder(x509.Name([]))
-    assert ring.sign_request("two", builder).public_key() == found["two"]
-    assert ring.path("two") == folder / "two.key"
-    ring.delete("two")
-    ring.delete("two")
-    assert ring.path("two") is None
-    with pytest.raises(KeyNotFoundError):
-        ring.sign_request("two", builder)

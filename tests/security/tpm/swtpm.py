@@ -40,8 +40,9 @@ class SoftwareTpm:
     def start(self) -> None:
         """Start it, on the ports that it had before if there were any."""
         deadline = time.monotonic() + _START_LIMIT
+        before = self._port
         while True:
-            self._port = self._port or _free_pair()
+            self._port = before or _free_pair()
             self._process = subprocess.Popen(
                 self._command(),
                 stdin=subprocess.DEVNULL,
