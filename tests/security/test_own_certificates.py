@@ -167,6 +167,15 @@ def test_a_signed_chain_is_taken_and_usable(manager: CertificateManager, tmp_pat
     assert manager.own.expires_in(V2G, NOW) is None
 
 
+def test_a_chain_may_come_in_any_order(manager: CertificateManager) -> None:
+    sub = CSMS_ROOT.sub("CSMS sub")
+    leaf = sub.sign_csr(ask(manager).csr, begin=NOW)
+    outcome = take(manager, pem(CSMS_ROOT, sub, leaf))
+    assert outcome.valid_from == NOW
+    (info,) = manager.own.usable(STATION, NOW)
+    assert info.leaf.chain == (leaf, sub.certificate)
+
+
 def test_a_restart_between_request_and_answer_loses_nothing(
     manager: CertificateManager, tmp_path: Path
 ) -> None:

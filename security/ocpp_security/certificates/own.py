@@ -9,12 +9,12 @@ from pathlib import Path
 from ocpp_core.errors import OcppError
 
 from ..errors import CertificateError, Fault
-from ..pki.certificate import Certificate, parse_bundle
+from ..pki.certificate import Certificate
 from ..pki.hashdata import CertificateHashData
 from ..pki.path import Path as CertificationPath
 from ..pki.properties import StationSubject
 from ..questions import LeafState, Outcome, SecurityEvent, SigningRequest
-from ..trust.decisions import Decision, Status, decide_root_proven
+from ..trust.decisions import Decision, PutLeaf, Status, decide_root_proven
 from ..trust.inventory import Leaf, LeafUse, TrustUse
 from ..trust.leaves import PendingKey, decide_collect, decide_leaf_proven, decide_signed, subject_name
 from .context import RECONFIGURED, Context
@@ -86,7 +86,7 @@ class OwnCertificates:
         outcome = context.carry_out(decision, at)
         whose = use if key is None else key.use
         if outcome.accepted:
-            begins = parse_bundle(pem)[0].not_before
+            (begins,) = (c.leaf.certificate.not_before for c in decision.changes if isinstance(c, PutLeaf))
             return Outcome(Status.ACCEPTED, events=RECONFIGURED, use=whose, valid_from=begins)
         blamed = outcome.fault not in _UNJUDGED
         events = (SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE,) if blamed else ()

@@ -93,12 +93,20 @@ def decide_signed(
         return Decision(Status.REJECTED, Fault.UNKNOWN_REQUEST, str(request_id)), None
     key = None
     try:
-        certificates = parse_bundle(pem, MAX_CHAIN)
+        certificates = _leaf_first(parse_bundle(pem, MAX_CHAIN), pending)
         key = _key_of(certificates, pending, use, request_id)
         leaf = _judge(inventory, policy, key, subject.get(key.use), certificates, at, crls)
     except CertificateError as error:
         return Decision(Status.REJECTED, error.fault, error.detail), key
     return Decision(Status.ACCEPTED, changes=(PutLeaf(leaf),)), key
+
+
+def _leaf_first(
+    certificates: tuple[Certificate, ...], pending: Mapping[bytes, PendingKey]
+) -> tuple[Certificate, ...]:
+    """2.x says that the leaf comes first; 1.6 says nothing, so it is the one whose key is ours."""
+    ours = [c for c in certificates if public_octets(c.public_key) in pending]
+    return (*ours[:1], *(c for c in certificates if c not in ours[:1]))
 
 
 def _key_of(
@@ -107,7 +115,7 @@ def _key_of(
     use: LeafUse | None,
     request_id: int | None,
 ) -> PendingKey:
-    """The pending key of the first certificate, which is the leaf (CertificateSignedRequest)."""
+    """The pending key of the first certificate, which is the leaf."""
     key = pending.get(public_octets(certificates[0].public_key))
     if key is None or (use is not None and key.use is not use):
         raise CertificateError(Fault.NO_MATCHING_KEY, certificates[0].subject)
