@@ -60,7 +60,7 @@ def test_the_five_statuses_of_16(status: AuthorizationStatus) -> None:
     assert _answered(V16, IdTokenInfo(status)) == {"status": status if status in known else "Invalid"}
 
 
-@pytest.mark.requirement("C01.FR.06", "C01.FR.19")
+@pytest.mark.requirement("C01.FR.06", "C01.FR.19", "C09.FR.02", "C09.FR.09", "C09.FR.10")
 @pytest.mark.parametrize("version", BOTH_2X)
 def test_the_group_and_the_end_of_validity(version: OcppVersion) -> None:
     assert _answered(version, FULL) == {

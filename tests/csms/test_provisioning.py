@@ -149,7 +149,7 @@ def test_an_unanswered_boot_is_pending(version: OcppVersion) -> None:
     assert host.csms.next_timer() is None
 
 
-@pytest.mark.requirement("B01.FR.10", "B02.FR.09", "B03.FR.07", "1.6-4.2")
+@pytest.mark.requirement("B01.FR.10", "B02.FR.09", "B03.FR.07", "FR.04", "1.6-4.2")
 @pytest.mark.parametrize("status", [RegistrationStatus.PENDING, RegistrationStatus.REJECTED])
 @pytest.mark.parametrize(("version", "action"), EVERY_ACTION)
 def test_a_station_not_accepted_may_say_nothing_else(
@@ -165,7 +165,7 @@ def test_a_station_not_accepted_may_say_nothing_else(
     assert answer(host.boot())[0] == 3, "it may always boot"
 
 
-@pytest.mark.requirement("B02.FR.02", "1.6-4.2")
+@pytest.mark.requirement("B01.FR.10", "B02.FR.01", "B02.FR.09", "1.6-4.2")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_pending_station_may_say_what_it_was_asked_for(version: OcppVersion) -> None:
     host = Host(version, _config(RegistrationStatus.PENDING))
@@ -180,7 +180,7 @@ def test_a_pending_station_may_say_what_it_was_asked_for(version: OcppVersion) -
     assert answer(refused)[2] == "SecurityError", "the next boot ends the permission"
 
 
-@pytest.mark.requirement("B02.FR.02")
+@pytest.mark.requirement("B02.FR.01", "B02.FR.09")
 @pytest.mark.parametrize(
     ("version", "request_", "action", "payload"),
     [
@@ -264,7 +264,7 @@ def test_calls_that_wait_are_withdrawn_from_a_station_that_is_rejected(
     assert told(host.boot()) == [AskRegistration(2, host.now + 20, INFO, "Unknown")]
 
 
-@pytest.mark.requirement("B02.FR.05", "1.6-4.2")
+@pytest.mark.requirement("1.6-4.2")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_remote_start_or_stop_while_pending(version: OcppVersion) -> None:
     host = Host(version, _config(RegistrationStatus.PENDING))
@@ -275,7 +275,7 @@ def test_no_remote_start_or_stop_while_pending(version: OcppVersion) -> None:
     assert host.drain() == []
 
 
-@pytest.mark.requirement("1.6-5.17", "F06.FR.17")
+@pytest.mark.requirement("1.6-5.17", "1.6-errata-3.40")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_only_2x_may_ask_an_accepted_station_to_boot_again(version: OcppVersion) -> None:
     host = Host(version)
@@ -302,7 +302,6 @@ def test_the_standing_belongs_to_the_identity(version: OcppVersion, status: Regi
     assert accepted is (status is RegistrationStatus.ACCEPTED)
 
 
-@pytest.mark.requirement("B01.FR.10")
 @pytest.mark.parametrize("status", STATUSES)
 def test_the_standing_of_the_unknown_is_configured(status: RegistrationStatus) -> None:
     host = Host(V16, CsmsConfig(registration_without_boot=status))

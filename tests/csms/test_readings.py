@@ -65,7 +65,7 @@ def test_readings_of_16() -> None:
     ]
 
 
-@pytest.mark.requirement("J02.FR.17", "J01.FR.18")
+@pytest.mark.requirement("J01.FR.18")
 @pytest.mark.parametrize("version", BOTH_2X)
 def test_readings_of_2x(version: OcppVersion) -> None:
     signed = {
@@ -99,7 +99,7 @@ def test_readings_of_2x(version: OcppVersion) -> None:
     ]
 
 
-@pytest.mark.requirement("1.6-7.31", "J02.FR.17")
+@pytest.mark.requirement("1.6-7.31")
 @pytest.mark.parametrize(
     ("samples_16", "samples", "wh"),
     [
@@ -133,7 +133,6 @@ def test_the_register_that_bills_are_made_of(
         assert _report(version, values).meter_wh == wh, version
 
 
-@pytest.mark.requirement("J02.FR.17")
 @pytest.mark.parametrize("version", BOTH_2X)
 def test_the_latest_register_of_a_message(version: OcppVersion) -> None:
     assert _report(version, [{"value": 3}], [{"value": 7}], [{"value": 1, "measurand": "SoC"}]).meter_wh == 7

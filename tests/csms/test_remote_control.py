@@ -73,7 +73,9 @@ def test_commands_in_16(command: Command, action: str, payload: dict[str, Any]) 
     assert answer(host.drain()) == [2, call_id, action, payload]
 
 
-@pytest.mark.requirement("F01.FR.04", "F02.FR.12", "F03.FR.01", "F06.FR.01", "F06.FR.02", "F06.FR.13")
+@pytest.mark.requirement(
+    "F01.FR.04", "F02.FR.12", "F03.FR.01", "F06.FR.01", "F06.FR.02", "F06.FR.13", "F01.FR.06", "F02.FR.14"
+)
 @pytest.mark.parametrize("version", BOTH_2X)
 @pytest.mark.parametrize(
     ("command", "action", "payload"),

@@ -119,7 +119,6 @@ def _event(
     }
 
 
-@pytest.mark.requirement("B01.FR.05", "G01.FR.03")
 @pytest.mark.parametrize("version", BOTH_2X)
 def test_an_event_may_tell_the_status(version: OcppVersion) -> None:
     events = [

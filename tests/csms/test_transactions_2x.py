@@ -51,7 +51,9 @@ def _say(driver: Driver, payload: dict[str, Any]) -> list[Any]:
     return list(driver.host.say("TransactionEvent", payload))
 
 
-@pytest.mark.requirement("E01.FR.11", "E01.FR.12", "E02.FR.02", "E02.FR.04", "E05.FR.01")
+@pytest.mark.requirement(
+    "E01.FR.11", "E01.FR.12", "E02.FR.02", "E02.FR.04", "E05.FR.01", "C09.FR.12", "C12.FR.03"
+)
 def test_the_token_is_verified_with_the_event_that_carries_it(version: OcppVersion) -> None:
     driver = _driver(version, ASKING)
     started = _say(driver, driver.event("Started", "CablePluggedIn", 0, 100, **PLACE))
@@ -236,7 +238,6 @@ def test_the_start_says_who_the_driver_is(version: OcppVersion) -> None:
     assert driver.host.csms.billed()[0].id_token == IdToken("T")
 
 
-@pytest.mark.requirement("J02.FR.17")
 def test_where_start_and_end_bring_no_register_the_readings_do(version: OcppVersion) -> None:
     driver = _driver(version)
     _say(driver, driver.event("Started", "Authorized", 0))
@@ -249,7 +250,6 @@ def test_where_start_and_end_bring_no_register_the_readings_do(version: OcppVers
     assert (bill.start_wh, bill.stop_wh, bill.energy_wh, bill.complete) == (1000.1, 1000.4, 0.3, True)
 
 
-@pytest.mark.requirement("J02.FR.17")
 def test_a_register_that_went_backwards_bills_nothing(version: OcppVersion) -> None:
     driver = _driver(version)
     _say(driver, driver.event("Started", "Authorized", 0, 1000))

@@ -15,7 +15,6 @@ from ocpp_core.station import (
 from .bench import FACTS, V16, V21, V201, VERSIONS, Bench, config
 
 
-@pytest.mark.requirement("B10.FR.05")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_open_transactions_hold_the_station_to_their_version(version):
     bench = Bench(version, config=config())
@@ -70,7 +69,6 @@ def test_hold_offers_the_version_again_and_says_so(version):
     assert bench.queued == 0
 
 
-@pytest.mark.requirement("B10.FR.05")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_hand_over_gives_the_operator_what_no_csms_will_hear(version):
     bench = pinned_then_refused(version, PinPolicy.HAND_OVER)

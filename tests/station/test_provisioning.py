@@ -188,7 +188,7 @@ def test_what_the_csms_may_ask_while(version, registration, start, trigger):
     assert bench.ask("Reset", {"type": "Immediate" if version is not V16 else "Soft"}) == "NotSupported"
 
 
-@pytest.mark.requirement("B03.FR.03", "B03.FR.08", "1.6-4.2")
+@pytest.mark.requirement("B03.FR.08", "1.6-4.2")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_rejected_station_refuses_or_is_silent(version):
     """2.x answers SecurityError, 1.6 not at all, not even to what it cannot read; and neither runs full."""

@@ -50,7 +50,15 @@ def test_a_remote_start_without_asking(version, first):
 
 
 @pytest.mark.requirement(
-    "F01.FR.13", "F01.FR.17", "F01.FR.19", "F01.FR.25", "F02.FR.01", "F02.FR.05", "F02.FR.12"
+    "F01.FR.13",
+    "F01.FR.17",
+    "F01.FR.19",
+    "F01.FR.25",
+    "F02.FR.01",
+    "F02.FR.05",
+    "F02.FR.12",
+    "F01.FR.03",
+    "F02.FR.11",
 )
 @pytest.mark.parametrize("version", V2X)
 def test_the_next_event_after_a_remote_start_says_so_once(version):
@@ -121,7 +129,7 @@ def test_a_remote_start_stops_nobody(version):
     assert bench.evse()["driver"] == "C3"
 
 
-@pytest.mark.requirement("F01.FR.06", "F01.FR.20", "F02.FR.22")
+@pytest.mark.requirement("F01.FR.20", "F02.FR.22")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_without_an_evse_the_station_chooses(version):
     bench = Bench(version)
@@ -292,7 +300,7 @@ STATUS = [
 ]
 
 
-@pytest.mark.requirement("F06.FR.02", "F06.FR.04", "F06.FR.11", "F06.FR.12", "1.6-5.17")
+@pytest.mark.requirement("F06.FR.04", "F06.FR.11", "F06.FR.12", "1.6-5.17")
 @pytest.mark.parametrize(("evse", "connector", "told_16", "told_2x"), STATUS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_statuses_of_what_there_is(version, evse, connector, told_16, told_2x):

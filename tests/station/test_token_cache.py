@@ -32,6 +32,20 @@ def test_the_cache_holds_the_last_word_and_survives(version):
     assert bench.evse()["driver"] is None
 
 
+@pytest.mark.requirement("C10.FR.03", "C12.FR.05")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_token_remembered_as_refused_is_asked_about_again(version):
+    bench = known(version)
+    bench.present("B2")
+    assert bench.evse()["driver"] is None
+    bench.mend()
+    bench.tokens["B2"] = {}
+    asked = len(bench.sent("Authorize"))
+    bench.present("B2")
+    assert len(bench.sent("Authorize")) == asked + 1
+    assert bench.evse()["driver"] == "B2"
+
+
 @pytest.mark.requirement("C10.FR.05", "1.6-4.8")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_answer_to_a_transaction_is_remembered_too(version):
