@@ -56,11 +56,11 @@ class Member(Protocol):
 class Task(Generic[Result]):
     """A coroutine under way; made by :meth:`Poll.spawn`."""
 
-    __slots__ = ("_error", "_poll", "_result", "_work", "done")
+    __slots__ = ("_ended", "_error", "_result", "_work", "done")
 
-    def __init__(self, poll: "Poll", work: Coroutine[Any, Any, Result]) -> None:
-        self._poll = poll
+    def __init__(self, work: Coroutine[Any, Any, Result], ended: "Callable[[Task[Any]], None]") -> None:
         self._work = work
+        self._ended = ended
         self._result: Result | None = None
         self._error: Exception | None = None
         self.done = False
@@ -78,24 +78,33 @@ class Task(Generic[Result]):
             raise self._error
         return cast(Result, self._result)
 
+    def cancel(self) -> None:
+        """Give it up. Harmless if it is done."""
+        self._work.close()
+        self._end(error=LocalProtocolError("the task was cancelled"))
+
     def resume(self) -> None:
         """Go on to where it waits next, or to its end."""
+        if self.done:
+            return
         try:
             event = self._work.send(None)
         except StopIteration as end:
-            self._result = end.value
-            self.done = True
+            self._end(result=end.value)
         except Exception as error:
-            self._error = error
-            self.done = True
+            self._end(error=error)
         else:
-            if not isinstance(event, Event):
-                self._work.close()
-                self._error = LocalProtocolError("the coroutine waits for an event loop; here is none")
-                self.done = True
-                _log.error("%s: %s", self._work, self._error)
+            if isinstance(event, Event):
+                event.waiting.append(self)
                 return
-            event.waiting.append(self)
+            _log.error("%s waits for an event loop; here is none", self._work)
+            self.cancel()
+
+    def _end(self, result: Result | None = None, error: Exception | None = None) -> None:
+        if not self.done:
+            self.done = True
+            self._result, self._error = result, error
+            self._ended(self)
 
 
 class Event:
@@ -146,6 +155,8 @@ class Poll:
         self._ready: deque[tuple[selectors.SelectorKey, int]] = deque()
         self._soon: deque[Callable[[], None]] = deque()
         self._changed: dict[Member, None] = {}
+        self._sockets: set[socket.socket] = set()
+        self._tasks: set[Task[Any]] = set()
         self._deadlines: list[tuple[float, int, Member]] = []
         self._order = count()
 
@@ -169,9 +180,11 @@ class Poll:
             self._look(None if math.isinf(seconds) else seconds)
 
     def close(self) -> None:
-        """Give up the sockets that are still watched, without a word."""
-        for key in list(self._selector.get_map().values()):
-            cast(socket.socket, key.fileobj).close()
+        """Give up tasks that wait and sockets that are open, without a word."""
+        for task in list(self._tasks):
+            task.cancel()
+        for sock in list(self._sockets):
+            self.drop(sock)
         self._selector.close()
 
     def __enter__(self) -> Self:
@@ -190,7 +203,8 @@ class Poll:
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> Task[Result]:
         """Run a coroutine of the sessions' beside everything else; it may wait for this poll's events."""
-        task = Task(self, work)
+        task = Task(work, self._tasks.discard)
+        self._tasks.add(task)
         self.soon(task.resume)
         return task
 
@@ -205,7 +219,8 @@ class Poll:
         self._changed[member] = None
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
-        """Call ``ready`` when a socket can be read or written; no events: no more."""
+        """Call ``ready`` when a socket can be read or written; no events: not for now."""
+        self._sockets.add(sock)
         watched = self._selector.get_map().get(sock)
         if watched is None:
             if events:
@@ -214,6 +229,18 @@ class Poll:
             self._selector.unregister(sock)
         elif watched.events != events:
             self._selector.modify(sock, events, ready)
+
+    def release(self, sock: socket.socket) -> None:
+        """Have nothing more to do with a socket that was watched."""
+        self._sockets.discard(sock)
+        if sock in self._selector.get_map():
+            self._selector.unregister(sock)
+
+    def drop(self, sock: socket.socket) -> None:
+        """Close a socket that was watched. Harmless if it is closed."""
+        if sock in self._sockets:
+            self.release(sock)
+            sock.close()
 
     # A step.
 
@@ -239,7 +266,8 @@ class Poll:
             self._soon.popleft()()
         elif self._ready:
             key, events = self._ready.popleft()
-            if self._selector.get_map().get(key.fileobj) is not None:
+            sock = cast(socket.socket, key.fileobj)
+            if sock.fileno() >= 0 and sock in self._selector.get_map():  # else closed meanwhile
                 key.data(events)
         else:
             return False

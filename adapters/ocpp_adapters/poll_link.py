@@ -35,6 +35,7 @@ class Carried:
         self._socket = driver.socket
         self._socket.setblocking(False)
         driver.stir = self._stir
+        poll.watch(self._socket, 0, self._ready)
         driver.begin()
 
     def _stir(self) -> None:
@@ -57,8 +58,7 @@ class Carried:
         if driver.over:
             driver.lost()
         if driver.ended:
-            self._poll.watch(self._socket, 0, self._ready)
-            self._socket.close()
+            self._poll.drop(self._socket)
             self._ended()
             return
         wanted = (EVENT_READ if driver.reads else 0) | (EVENT_WRITE if driver.writes else 0)
@@ -157,6 +157,7 @@ class Dialling:
         except OSError as error:  # no such address family here
             self._failed(error)
             return
+        self._poll.watch(self._socket, 0, self._ready)
         self._socket.setblocking(False)
         status = self._socket.connect_ex(address)
         if status in _UNDER_WAY:
@@ -172,7 +173,7 @@ class Dialling:
         if status:
             self._failed(OSError(status, os.strerror(status)))
             return
-        self._poll.watch(connection, 0, self._ready)
+        self._poll.release(connection)
         self._socket = None
         with suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -189,8 +190,7 @@ class Dialling:
         self._deadline = None
         connection, self._socket = self._socket, None
         if connection is not None:
-            self._poll.watch(connection, 0, self._ready)
-            connection.close()
+            self._poll.drop(connection)
 
     def _tell(self, outcome: socket.socket | OSError) -> None:
         self._deadline = None

@@ -56,8 +56,7 @@ class Server:
     def close(self) -> None:
         """Stop listening and close every link with 1001; step on until it is :attr:`empty`."""
         self._again = None
-        self._poll.watch(self._listener, 0, self._accept)
-        self._listener.close()
+        self._poll.drop(self._listener)
         self._registry.close()
 
     def abort(self) -> None:
