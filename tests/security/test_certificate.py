@@ -32,7 +32,7 @@ def fault_of(data: bytes | str) -> Fault:
     return caught.value.fault
 
 
-@pytest.mark.requirement("A00.FR.507", "A00.FR.508")
+@pytest.mark.requirement("A00.FR.507", "A00.FR.508", "1.6-A00.FR.507", "1.6-A00.FR.508")
 def test_pem_and_der_read_the_same() -> None:
     der = ROOT.certificate.der
     text = ROOT.certificate.pem
@@ -169,7 +169,16 @@ SUBJECT = StationSubject("SN-0001", "Operator")
         (ROOT.sub("SN-0001"), Fault.NOT_A_LEAF),
     ],
 )
-@pytest.mark.requirement("A00.FR.509", "A00.FR.511", "A00.FR.512", "A02.FR.06")
+@pytest.mark.requirement(
+    "A00.FR.509",
+    "A00.FR.511",
+    "A00.FR.512",
+    "A02.FR.06",
+    "1.6-A00.FR.509",
+    "1.6-A00.FR.511",
+    "1.6-A00.FR.512",
+    "1.6-A02.FR.06",
+)
 def test_properties_of_a_station_certificate(certificate: object, fault: Fault) -> None:
     with pytest.raises(CertificateError) as caught:
         check_station_certificate(certificate.certificate, SUBJECT)  # type: ignore[attr-defined]

@@ -46,11 +46,28 @@ from tests.security.pki_kit import CA_USAGE, DAY, NOW, Authority, pem, root, usa
 # Signing requests.
 
 
-@pytest.mark.requirement("A02.FR.02", "A02.FR.03", "A02.FR.05", "A00.FR.509", "A00.FR.511", "1.6-A02.FR.13")
+@pytest.mark.requirement(
+    "A02.FR.02",
+    "A02.FR.03",
+    "A02.FR.05",
+    "A00.FR.509",
+    "A00.FR.511",
+    "1.6-A02.FR.13",
+    "A03.FR.05",
+    "A00.FR.506",
+    "A00.FR.514",
+    "1.6-A02.FR.05",
+    "1.6-A03.FR.05",
+    "1.6-A03.FR.13",
+    "1.6-A00.FR.509",
+    "1.6-A00.FR.511",
+)
 def test_a_signing_request_names_the_station(manager: CertificateManager, tmp_path: Path) -> None:
     request = ask(manager)
     csr = x509.load_pem_x509_csr(request.csr.encode())
     assert csr.is_signature_valid
+    assert isinstance(csr.signature_hash_algorithm, hashes.SHA256)
+    assert not list(csr.extensions)  # no extended key usage, no alternative name
     assert {a.oid: a.value for a in csr.subject} == {
         NameOID.COMMON_NAME: "SN-0001",
         NameOID.ORGANIZATION_NAME: "Operator",
@@ -142,7 +159,7 @@ def test_keys_of_other_names_are_left_alone(manager: CertificateManager, tmp_pat
 # Chains that come back.
 
 
-@pytest.mark.requirement("A02.FR.06", "A02.FR.08")
+@pytest.mark.requirement("A02.FR.06", "A02.FR.08", "A03.FR.06", "A03.FR.08", "1.6-A02.FR.06", "1.6-A03.FR.06")
 def test_a_signed_chain_is_taken_and_usable(manager: CertificateManager, tmp_path: Path) -> None:
     sub = CSMS_ROOT.sub("CSMS sub")
     leaf = sub.sign_csr(ask(manager).csr, begin=NOW)
@@ -199,7 +216,16 @@ INVALID = (SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE,)
         (Fault.NO_PATH, V2G_ROOT, {}),
     ],
 )
-@pytest.mark.requirement("A02.FR.06", "A02.FR.07", "A03.FR.06", "A03.FR.07")
+@pytest.mark.requirement(
+    "A02.FR.06",
+    "A02.FR.07",
+    "A03.FR.06",
+    "A03.FR.07",
+    "1.6-A02.FR.06",
+    "1.6-A02.FR.07",
+    "1.6-A03.FR.06",
+    "1.6-A03.FR.07",
+)
 def test_an_invalid_chain_is_refused_and_reported(
     manager: CertificateManager, fault: Fault, issuer: Authority, wish: dict[str, object]
 ) -> None:
@@ -223,7 +249,7 @@ def test_a_certificate_for_another_key_or_name_is_refused(manager: CertificateMa
     assert take(manager, chain).accepted
 
 
-@pytest.mark.requirement("A02.FR.16")
+@pytest.mark.requirement("A02.FR.16", "A03.FR.16")
 def test_a_chain_may_be_too_long(manager: CertificateManager) -> None:
     chain = pem(CSMS_ROOT.sign_csr(ask(manager).csr))
     manager.config = CertificateConfig(CONFIG.subjects, leaves=LeafPolicy(max_chain_size=len(chain) - 1))
@@ -262,7 +288,7 @@ def test_a_revoked_certificate_is_refused(manager: CertificateManager) -> None:
     assert take(manager, pem(leaf)).fault is Fault.REVOKED
 
 
-@pytest.mark.requirement("1.6-A02.FR.08")
+@pytest.mark.requirement("1.6-A02.FR.08", "1.6-A03.FR.08", "1.6-A02.FR.09", "1.6-A03.FR.09")
 def test_a_certificate_of_the_future_waits_where_that_is_allowed(manager: CertificateManager) -> None:
     manager.config = CertificateConfig(CONFIG.subjects, leaves=LeafPolicy(accept_future=True))
     renew(manager)
@@ -276,7 +302,7 @@ def test_a_certificate_of_the_future_waits_where_that_is_allowed(manager: Certif
     assert take(manager, pem(expired), NOW + 3 * DAY).fault is Fault.EXPIRED
 
 
-@pytest.mark.requirement("A02.FR.10", "A02.FR.28", "A03.FR.10", "A03.FR.24")
+@pytest.mark.requirement("A02.FR.10", "A02.FR.28", "A03.FR.10", "A03.FR.24", "1.6-A02.FR.10", "1.6-A03.FR.10")
 def test_old_and_new_are_kept_until_one_connects(manager: CertificateManager, tmp_path: Path) -> None:
     renew(manager)
     renew(manager, NOW + DAY)

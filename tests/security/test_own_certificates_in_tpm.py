@@ -26,7 +26,9 @@ def chip() -> Iterator[SoftwareTpm]:
 
 
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048])
-@pytest.mark.requirement("A02.FR.02", "A02.FR.05", "A02.FR.08", "A02.FR.10")
+@pytest.mark.requirement(
+    "A02.FR.02", "A02.FR.05", "A02.FR.08", "A02.FR.10", "A03.FR.05", "1.6-A02.FR.05", "1.6-A03.FR.05"
+)
 def test_a_certificate_for_a_key_of_the_tpm(
     algorithm: KeyAlgorithm, chip: SoftwareTpm, tmp_path: Path
 ) -> None:

@@ -125,7 +125,18 @@ CASES["path length"] = Case(Fault.PATH_TOO_LONG, BELOW.leaf(), [LIMITED, BELOW])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-@pytest.mark.requirement("A00.FR.403", "A00.FR.501", "A00.FR.502", "A00.FR.503", "A00.FR.504", "A02.FR.06")
+@pytest.mark.requirement(
+    "A00.FR.403",
+    "A00.FR.501",
+    "A00.FR.502",
+    "A00.FR.503",
+    "A00.FR.504",
+    "A02.FR.06",
+    "1.6-A00.FR.501",
+    "1.6-A00.FR.502",
+    "1.6-A00.FR.503",
+    "1.6-A00.FR.504",
+)
 def test_faults(case: Case, tmp_path: FilePath) -> None:
     assert fault_of(case.leaf, case.between, case.anchors) is case.fault
     if case.openssl:
@@ -169,7 +180,9 @@ def test_the_right_one_of_two_issuers_of_a_name_is_found() -> None:
 
 @pytest.mark.parametrize("key", [rsa_key(), ec.generate_private_key(ec.SECP384R1())], ids=["RSA", "P-384"])
 @pytest.mark.parametrize("digest", [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()], ids=lambda d: d.name)
-@pytest.mark.requirement("A00.FR.504", "A00.FR.505")
+@pytest.mark.requirement(
+    "A00.FR.504", "A00.FR.505", "A00.FR.506", "1.6-A00.FR.504", "1.6-A00.FR.505", "1.6-A00.FR.506"
+)
 def test_recommended_algorithms_are_accepted(key: object, digest: hashes.HashAlgorithm) -> None:
     anchor = root("Algorithms", key=key)  # type: ignore[arg-type]
     leaf = anchor.leaf(digest=digest).certificate

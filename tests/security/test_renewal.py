@@ -165,7 +165,7 @@ def test_an_invalid_certificate_nobody_asked_for_stops_nothing() -> None:
     assert renewal.actions() == []
 
 
-@pytest.mark.requirement("A02.FR.12", "A02.FR.21")
+@pytest.mark.requirement("A02.FR.21")
 def test_a_rejected_csr_waits_for_the_next_check() -> None:
     renewal = booted(V2G_CONFIG)
     renewal.requested(V2G, 1.0)

@@ -71,7 +71,7 @@ def test_what_is_installed_is_listed(manager: CertificateManager, algorithm: Has
     assert listed(manager, ChainKind.V2G) == ()
 
 
-@pytest.mark.requirement("M04.FR.06")
+@pytest.mark.requirement("M04.FR.06", "1.6-M04.FR.05")
 def test_a_deleted_v2g_certificate_takes_its_key_along(manager: CertificateManager, tmp_path: Path) -> None:
     renew_v2g(manager)
     renew(manager)
@@ -94,7 +94,7 @@ def test_the_root_of_the_connection_stays(manager: CertificateManager) -> None:
     assert manager.roots.delete(others, NOW).status is Status.NOT_FOUND
 
 
-@pytest.mark.requirement("M05.FR.12", "M05.FR.13")
+@pytest.mark.requirement("M05.FR.12", "M05.FR.13", "1.6-M05.FR.12")
 def test_a_fallback_root_goes_when_the_new_one_has_proved_itself(tmp_path: Path) -> None:
     policy = TrustPolicy(additional_root_certificate_check=True)
     manager = open_manager(tmp_path, CertificateConfig(trust=policy))
@@ -112,7 +112,7 @@ def test_a_fallback_root_goes_when_the_new_one_has_proved_itself(tmp_path: Path)
     assert not manager.roots.present(TrustUse.MO)
 
 
-@pytest.mark.requirement("M04.FR.03", "M05.FR.03")
+@pytest.mark.requirement("M04.FR.03", "M05.FR.03", "1.6-M04.FR.03", "1.6-M05.FR.04")
 def test_a_full_disk_is_an_answer(manager: CertificateManager, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise CertificateStoreError("cannot write: No space left on device")
@@ -235,7 +235,7 @@ def test_keys_are_made_as_configured(algorithm: KeyAlgorithm, tmp_path: Path) ->
     assert info.leaf.certificate.public_key.key_size == int(size.removeprefix("P-"))  # type: ignore[union-attr]
 
 
-@pytest.mark.requirement("M05.FR.12", "M05.FR.13", "M05.FR.14")
+@pytest.mark.requirement("M05.FR.12", "M05.FR.13", "M05.FR.14", "1.6-M05.FR.12", "1.6-M05.FR.13")
 def test_which_root_a_connection_rests_on(tmp_path: Path) -> None:
     """The chain as TLS has it, old root included: the path ends at the new one, which is thereby proved."""
     policy = TrustPolicy(additional_root_certificate_check=True)
@@ -262,7 +262,7 @@ def test_which_root_a_connection_rests_on(tmp_path: Path) -> None:
         path(under_new)
 
 
-@pytest.mark.requirement("A05.FR.02", "A05.FR.03", "A05.FR.04", "1.6-A05.FR.02", "1.6-A05.FR.03")
+@pytest.mark.requirement("A05.FR.02", "A05.FR.03", "1.6-A05.FR.03", "1.6-A05.FR.04")
 def test_what_a_security_profile_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = open_manager(tmp_path)
 

@@ -121,7 +121,20 @@ def test_the_store_has_a_limit(limit: int | None, count_leaves: bool) -> None:
     assert decision.status is (Status.REJECTED if full else Status.ACCEPTED)
 
 
-@pytest.mark.requirement("M05.FR.09", "M05.FR.10", "M05.FR.11", "M05.FR.12", "M05.FR.13", "M05.FR.14")
+@pytest.mark.requirement(
+    "M05.FR.09",
+    "M05.FR.10",
+    "M05.FR.11",
+    "M05.FR.12",
+    "M05.FR.13",
+    "M05.FR.14",
+    "1.6-M05.FR.08",
+    "1.6-M05.FR.09",
+    "1.6-M05.FR.10",
+    "1.6-M05.FR.11",
+    "1.6-M05.FR.12",
+    "1.6-M05.FR.13",
+)
 def test_a_csms_root_is_replaced_by_one_that_it_signed(tmp_path: Path) -> None:
     files = CertificateFiles(Layout.under(tmp_path))
     files.apply(decide_install(files.load(), CHECKED, CSMS, pem(OLD), NOW).changes)
@@ -381,7 +394,7 @@ def power_fails(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("with_fallback", [False, True])
-@pytest.mark.requirement("M05.FR.12")
+@pytest.mark.requirement("M05.FR.12", "1.6-M05.FR.11")
 def test_power_loss_leaves_the_old_root_or_the_new(
     with_fallback: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

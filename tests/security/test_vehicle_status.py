@@ -104,7 +104,6 @@ def test_nobody_to_ask_or_no_path(cars: vehicle.VehicleStatus) -> None:
     assert fault_of(cars, chain=pem(root("Other").leaf("car"))) is Fault.NO_PATH
 
 
-@pytest.mark.requirement("M07.FR.08")
 def test_messages(cars: vehicle.VehicleStatus) -> None:
     request = json.loads(messages.get_certificate_chain_status(BOTH).to_json())
     statuses = [
