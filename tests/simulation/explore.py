@@ -167,6 +167,7 @@ def random_case(seed: int) -> Case:
         "stop_tx_on_invalid_id": random.random() < 0.7,
         "authorize_remote_start": random.random() < 0.3,
         "attempts": random.choice((1, 2, 3)),
+        "pin_policy": random.choice(("hold", "hand over")),
         **needs.pop("config", {}),
     }
     drawn = {
@@ -189,4 +190,4 @@ def random_case(seed: int) -> Case:
     }
     if SCENARIOS[scenario].energy_first:
         drawn["store"] = drawn["unconfirmed"] = ()
-    return Case(**{"script": scenario, "seed": seed, **drawn, **needs, "config": config})
+    return Case(**{"script": scenario, **drawn, **needs, "seed": seed, "config": config})

@@ -29,12 +29,21 @@ from ocpp_core.station.output import Output
 from ocpp_core.store import Commit, Tables
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
-MUTANTS: list[Mutant] = []
+MUTANTS: dict[Mutant, str] = {}
+"""Every mutant, and the script that must notice it where few do; else empty."""
 
 
 def mutant(patch: Mutant) -> Mutant:
-    MUTANTS.append(patch)
+    MUTANTS[patch] = ""
     return patch
+
+
+def mutant_in(script: str) -> Callable[[Mutant], Mutant]:
+    def note(patch: Mutant) -> Mutant:
+        MUTANTS[patch] = script
+        return patch
+
+    return note
 
 
 # ---------------------------------------------------------------------- storage
@@ -61,7 +70,7 @@ def the_wire_row_with_its_seq_no_is_not_written_down(patch: pytest.MonkeyPatch) 
     _forgets(patch, "wires")
 
 
-@mutant
+@mutant_in("ended_series")
 def kept_samples_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
     _forgets(patch, "samples")
 
@@ -112,7 +121,7 @@ def _not_durable(patch: pytest.MonkeyPatch, kind: type) -> None:
     patch.setattr(Output, "do", do)
 
 
-@mutant
+@mutant_in("plug_then_token")
 def power_does_not_wait_for_a_failing_store(patch: pytest.MonkeyPatch) -> None:
     _not_durable(patch, DoPower)
 
@@ -146,7 +155,7 @@ def a_withheld_frame_goes_out_although_it_was_taken_back(patch: pytest.MonkeyPat
     patch.setattr(Output, "take_back_frame", take_back_frame)
 
 
-@mutant
+@mutant_in("slow_link")
 def a_withheld_frame_times_out_before_it_left(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Output, "take_back_frame", lambda self: False)
 
@@ -283,12 +292,23 @@ def a_status_counts_as_told_when_it_was_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Availability, "_intent", intent)
 
 
-@mutant
+@mutant_in("version_changes")
 def the_version_of_open_transactions_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Delivery, "pinned", None)
 
 
-@mutant
+@mutant_in("handed_over")
+def what_goes_to_the_operator_is_deleted_at_once(patch: pytest.MonkeyPatch) -> None:
+    original = Delivery.pass_on
+
+    def pass_on(self: Delivery) -> None:
+        original(self)
+        original(self)
+
+    patch.setattr(Delivery, "pass_on", pass_on)
+
+
+@mutant_in("plug_then_token")
 def the_number_of_a_lost_start_is_waited_for_in_vain(patch: pytest.MonkeyPatch) -> None:
     original = Dialect16.plan
 
@@ -306,7 +326,7 @@ def the_station_speaks_before_it_is_accepted(patch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------------- time and readings
 
 
-@mutant
+@mutant_in("time_learned_late")
 def the_clock_is_anchored_anew_each_time(patch: pytest.MonkeyPatch) -> None:
     original = Clock.set_utc
 
@@ -407,6 +427,6 @@ def the_csms_answers_before_it_has_written_down(patch: pytest.MonkeyPatch) -> No
     patch.setattr(Csms, "actions", actions)
 
 
-@mutant
+@mutant_in("plug_then_token")
 def the_csms_guesses_no_transaction_for_an_end_without_number(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(csms_transactions, "_goes_on_so", lambda record, report: False)

@@ -167,4 +167,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "slow_link": Scenario(token_then_plug, {"delay_ms": 6_000, "config": {"message_timeout": 8.0}}),
     "version_changes": Scenario(offline_end, {"version": "any"}),
+    "handed_over": Scenario(
+        offline_end, {"version": "any", "seed": 2, "config": {"pin_policy": "hand over"}}
+    ),
 }

@@ -16,8 +16,10 @@ from ocpp_core.station import (
     Backoff,
     CloseLink,
     DoPower,
+    FactHandedOver,
     LinkFailure,
     OpenLink,
+    PinPolicy,
     SendFrame,
     Station,
     StationConfig,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from .world import World
 
 NEVER = 1 << 60
-NOTICED = (Commit, SendFrame, OpenLink, CloseLink, DoPower)
+NOTICED = (Commit, SendFrame, OpenLink, CloseLink, DoPower, FactHandedOver)
 """The actions that the world outside can tell from their absence."""
 By: TypeAlias = Literal["EV", "EVSE"]
 _POINTS = ("tx_start_points", "tx_stop_points")
@@ -58,6 +60,8 @@ class Site:
         for name in _POINTS:
             if name in settings:
                 settings[name] = frozenset(map(TxPoint, settings[name]))
+        if "pin_policy" in settings:
+            settings["pin_policy"] = PinPolicy(settings["pin_policy"])
         self.config = StationConfig(**settings)
         self.outlets = {number: Outlet() for number in world.layout.evses}
         self.store = MemoryStore()

@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ocpp_core.domain.status import RegistrationStatus
+from ocpp_core.domain.transactions import TransactionFact
 from ocpp_core.station import (
+    FactHandedOver,
     LinkChanged,
     Notice,
     NoticeKind,
@@ -35,6 +37,8 @@ class Watch:
         self.world = world
         self.facts: list[TransactionChanged] = []
         """What the station said was recorded, over all its lives."""
+        self.handed_over: set[TransactionFact] = set()
+        """What the operator was given, because no CSMS can be told; he may be given it twice."""
         self.discards = 0
         self.thinned = False
         self.power_lost_at: list[int] = []
@@ -73,6 +77,8 @@ class Watch:
             self._behind.discard(place)  # what explains the new one may come first
         elif isinstance(action, RegistrationChanged):
             self.registered = action.status
+        elif isinstance(action, FactHandedOver):
+            self.handed_over.add(action.fact)
         elif isinstance(action, LinkChanged):
             self._link_changed(action.version)
         elif isinstance(action, Notice):
