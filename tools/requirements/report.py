@@ -30,6 +30,7 @@ BLOCKS = {
     "Q": "Bidirectional Power Transfer",
     "R": "DER Control",
     "S": "Battery Swapping",
+    "V2X": "Vehicle to Everything",
 }
 HEAD = """# Requirement coverage
 
@@ -91,7 +92,8 @@ def write(record: Record, requirements: list[Requirement]) -> str:
             "Worded differently in 2.0.1 and 2.1, and named only by tests that do not say which they mean ",
         ]
         lines[-1] += f"(not counted): {', '.join(proof.unclear)}."
-    for block in ("General", *BLOCKS):
+    blocks = {each.block for each in listed if each.version != "1.6"}
+    for block in sorted(blocks, key=lambda block: (block != "General", block)):
         lines += ["", f"## 2.0.1 and 2.1, {block} {BLOCKS.get(block, '')}".rstrip()]
         lines += _groups(proof, [each for each in listed if each.version != "1.6" and each.block == block])
     lines += ["", "## 1.6, security whitepaper"]
@@ -181,4 +183,4 @@ def _short(test: str) -> str:
 def _natural(entry: tuple[str, object]) -> list[tuple[int, int, str]]:
     """Sorts ids as people count: FR.9 before FR.10."""
     runs = ("".join(run) for _, run in itertools.groupby(entry[0], str.isdigit))
-    return [(1, int(run), "") if run.isdigit() else (0, 0, run) for run in runs]
+    return [(0, int(run), "") if run.isdigit() else (1, 0, run) for run in runs]
