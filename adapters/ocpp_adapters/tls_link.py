@@ -184,8 +184,6 @@ class TlsLink:
             self._finished()
         except ssl.SSLWantReadError:
             self._flush()
-        except ssl.SSLZeroReturnError:
-            self._finished()
         except ssl.SSLError as error:
             self._failed(error)
 

@@ -234,18 +234,14 @@ class PolicyObject(ssl.SSLObject):
     def do_handshake(self) -> None:
         """Shake hands; raises CertificateRefusedError if a rule of the policy refuses the peer."""
         super().do_handshake()
-        context = self.context
-        if isinstance(context, PolicyContext):
-            context.judge(self)
+        cast(PolicyContext, self.context).judge(self)
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - as in the standard library
         """Read; the first time, keep the session: by then the server has sent its tickets."""
         data = super().read(len, buffer)
         if self._reading:
             self._reading = False
-            context = self.context
-            if isinstance(context, PolicyContext):
-                context.keep_session(self)
+            cast(PolicyContext, self.context).keep_session(self)
         return data
 
 

@@ -99,9 +99,10 @@ TABLE: list[tuple[str, str, bytes | None, int, SecurityEvent | None]] = [
 @pytest.mark.requirement(
     "A00.FR.001", "A00.FR.002", "A00.FR.004", "A00.FR.202", "A00.FR.203", "A00.FR.204", "A00.FR.207",
     "A00.FR.301", "A00.FR.302", "A00.FR.303", "A00.FR.324", "A00.FR.404", "A00.FR.405", "A00.FR.407",
-    "A00.FR.408", "A00.FR.427", "A00.FR.509", "A00.FR.511",
-    "1.6-A00.FR.001", "1.6-A00.FR.002", "1.6-A00.FR.202", "1.6-A00.FR.204", "1.6-A00.FR.404",
-    "1.6-A00.FR.405",
+    "A00.FR.408", "A00.FR.427", "A00.FR.509", "A00.FR.511", "1.6-A00.FR.001", "1.6-A00.FR.002",
+    "1.6-A00.FR.202", "1.6-A00.FR.204", "1.6-A00.FR.404", "1.6-A00.FR.405", "1.6-A00.FR.004",
+    "1.6-A00.FR.006", "1.6-A00.FR.407", "1.6-A00.FR.408", "1.6-A00.FR.427", "1.6-A00.FR.509",
+    "1.6-A00.FR.511",
 )  # fmt: skip
 def test_who_is_let_in(
     identity: str,
@@ -201,7 +202,7 @@ def test_refusals_go_to_the_log_by_default(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize("profile", [BASIC, TLS_BASIC, CERTIFICATE])
-@pytest.mark.requirement("A00.FR.004", "A00.FR.207")
+@pytest.mark.requirement("A00.FR.004", "A00.FR.207", "1.6-A00.FR.004")
 def test_a_record_that_cannot_be_checked_is_refused(profile: SecurityProfile) -> None:
     with pytest.raises(ConfigurationError):
         StationRecord(profile=profile)

@@ -64,8 +64,9 @@ GOOD: dict[str, Callable[[Authority, Authority], Leaf]] = {
 @VERSIONS
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
 @pytest.mark.requirement(
-    "A00.FR.401", "A00.FR.402", "A00.FR.403", "A00.FR.409", "A00.FR.410", "A00.FR.511",
-    "1.6-A00.FR.401", "1.6-A00.FR.402", "1.6-A00.FR.403",
+    "A00.FR.401", "A00.FR.402", "A00.FR.403", "A00.FR.409", "A00.FR.410", "A00.FR.511", "1.6-A00.FR.401",
+    "1.6-A00.FR.402", "1.6-A00.FR.403", "2.0.1-A00.FR.409", "2.1-A00.FR.409", "1.6-A00.FR.409",
+    "1.6-A00.FR.410", "1.6-A00.FR.511",
 )  # fmt: skip
 def test_a_station_is_let_in_by_its_certificate(
     make: Callable[[Authority, Authority], Leaf],
@@ -99,7 +100,9 @@ BAD: dict[str, tuple[TlsFault, Callable[[Authority, Authority], Leaf]]] = {
 
 @VERSIONS
 @pytest.mark.parametrize(("fault", "make"), BAD.values(), ids=BAD)
-@pytest.mark.requirement("A00.FR.403", "A00.FR.407", "A00.FR.408", "1.6-A00.FR.403", "1.6-A00.FR.407")
+@pytest.mark.requirement(
+    "A00.FR.403", "A00.FR.407", "A00.FR.408", "1.6-A00.FR.403", "1.6-A00.FR.407", "1.6-A00.FR.408",
+)  # fmt: skip
 def test_a_station_with_a_bad_certificate_is_refused(
     fault: TlsFault,
     make: Callable[[Authority, Authority], Leaf],
@@ -168,8 +171,9 @@ def test_an_expired_station_may_be_let_in_by_name(
 
 @pytest.mark.parametrize("cipher", STANDARD_CIPHERS)
 @pytest.mark.requirement(
-    "A00.FR.318", "A00.FR.319", "A00.FR.421", "A00.FR.422", "1.6-A00.FR.317", "1.6-A00.FR.318", "A00.FR.006"
-)
+    "A00.FR.318", "A00.FR.319", "A00.FR.421", "A00.FR.422", "1.6-A00.FR.317", "1.6-A00.FR.318",
+    "A00.FR.006", "1.6-A00.FR.421", "1.6-A00.FR.422",
+)  # fmt: skip
 def test_every_suite_of_the_standard_works_with_both_certificates(
     cipher: str, root: Authority, server: tuple[Leaf, Leaf]
 ) -> None:
@@ -193,8 +197,9 @@ def test_the_csms_prefers_forward_secrecy(root: Authority, server: tuple[Leaf, L
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
 @pytest.mark.requirement(
-    "A00.FR.313", "A00.FR.315", "A00.FR.416", "A00.FR.418", "1.6-A00.FR.312", "1.6-A00.FR.314"
-)
+    "A00.FR.313", "A00.FR.315", "A00.FR.416", "A00.FR.418", "1.6-A00.FR.312", "1.6-A00.FR.314",
+    "1.6-A00.FR.313", "1.6-A00.FR.323", "1.6-A00.FR.416", "1.6-A00.FR.417", "1.6-A00.FR.418",
+)  # fmt: skip
 def test_a_station_with_an_old_version_is_cut_off(
     newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
 ) -> None:
@@ -209,7 +214,10 @@ def test_a_station_with_an_old_version_is_cut_off(
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("cipher", ["AES128-SHA", "NULL-SHA256", "AECDH-AES128-SHA"])
-@pytest.mark.requirement("A00.FR.320", "A00.FR.322", "A00.FR.423", "A00.FR.425", "1.6-A00.FR.321")
+@pytest.mark.requirement(
+    "A00.FR.320", "A00.FR.322", "A00.FR.423", "A00.FR.425", "1.6-A00.FR.321", "1.6-A00.FR.319",
+    "1.6-A00.FR.323", "1.6-A00.FR.423", "1.6-A00.FR.425",
+)  # fmt: skip
 def test_a_station_with_weak_suites_is_cut_off(
     cipher: str, root: Authority, server: tuple[Leaf, Leaf]
 ) -> None:
@@ -234,7 +242,9 @@ def old_station(ciphers: str, newest: ssl.TLSVersion) -> ssl.SSLContext:
 
 
 @VERSIONS
-@pytest.mark.requirement("A00.FR.321", "A00.FR.424", "1.6-A00.FR.320", "RFC7525-3.3", "RFC5746-5")
+@pytest.mark.requirement(
+    "A00.FR.321", "A00.FR.424", "1.6-A00.FR.320", "RFC7525-3.3", "RFC5746-5", "1.6-A00.FR.424",
+)  # fmt: skip
 def test_neither_compression_nor_renegotiation(
     newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
 ) -> None:
@@ -290,6 +300,14 @@ def test_a_session_belongs_to_a_name_and_may_be_unwanted(root: Authority, server
     assert elsewhere.station.failed.fault is TlsFault.WRONG_NAME
 
 
+def test_a_check_is_for_certificates(root: Authority, server: tuple[Leaf, Leaf]) -> None:
+    """Where a station has none there is nothing to check."""
+    asked: list[PeerCertificate] = []
+    context = csms(root, server, profile=SecurityProfile.TLS_BASIC, check=asked.append)
+    assert connect(station(root, check=asked.append), context).csms.received == b"hello"
+    assert [certificate.common_name for certificate in asked] == [pki.HOST]
+
+
 def test_few_sessions_are_kept(root: Authority) -> None:
     context = csms(root, (root.leaf(), root.leaf(kind="rsa")), profile=SecurityProfile.TLS_BASIC)
     client = station(root, names=Names.ANY)
@@ -341,7 +359,7 @@ WRONG: dict[str, tuple[str, Callable[[Authority, Leaf, Path], object]]] = {
 
 
 @pytest.mark.parametrize(("message", "make"), WRONG.values(), ids=WRONG)
-@pytest.mark.requirement("A00.FR.004", "A00.FR.320", "A00.FR.423")
+@pytest.mark.requirement("A00.FR.004", "A00.FR.320", "A00.FR.423", "1.6-A00.FR.004")
 def test_a_policy_that_makes_no_sense_is_refused(
     message: str, make: Callable[[Authority, Leaf, Path], object], root: Authority, tmp_path: Path
 ) -> None:

@@ -55,8 +55,11 @@ GOOD: dict[str, Callable[[Authority, Authority], Leaf]] = {
 @pytest.mark.requirement(
     "A00.FR.307", "A00.FR.308", "A00.FR.309", "A00.FR.312", "A00.FR.313", "A00.FR.314", "A00.FR.317",
     "A00.FR.410", "A00.FR.411", "A00.FR.412", "A00.FR.415", "A00.FR.416", "A00.FR.417", "A00.FR.420",
-    "A00.FR.510",
-    "1.6-A00.FR.307", "1.6-A00.FR.308", "1.6-A00.FR.311", "1.6-A00.FR.312",
+    "A00.FR.510", "1.6-A00.FR.307", "1.6-A00.FR.308", "1.6-A00.FR.311", "1.6-A00.FR.312", "A00.FR.306",
+    "2.0.1-A00.FR.409", "2.1-A00.FR.409", "1.6-A00.FR.305", "1.6-A00.FR.306", "1.6-A00.FR.313",
+    "1.6-A00.FR.316", "1.6-A00.FR.409", "1.6-A00.FR.410", "1.6-A00.FR.411", "1.6-A00.FR.412",
+    "1.6-A00.FR.415", "1.6-A00.FR.416", "1.6-A00.FR.417", "1.6-A00.FR.420", "1.6-A00.FR.507",
+    "1.6-A00.FR.510",
 )  # fmt: skip
 def test_a_good_csms_is_trusted(
     make: Callable[[Authority, Authority], Leaf], newest: ssl.TLSVersion, root: Authority, sub: Authority
@@ -109,9 +112,9 @@ BAD: dict[str, tuple[TlsFault, Callable[[Authority, Authority], Leaf]]] = {
 @VERSIONS
 @pytest.mark.parametrize(("fault", "make"), BAD.values(), ids=BAD)
 @pytest.mark.requirement(
-    "A00.FR.308", "A00.FR.309", "A00.FR.310", "A00.FR.311",
-    "A00.FR.411", "A00.FR.412", "A00.FR.413", "A00.FR.414", "A00.FR.504", "A00.FR.512",
-    "1.6-A00.FR.307", "1.6-A00.FR.308", "1.6-A00.FR.309", "1.6-A00.FR.310",
+    "A00.FR.308", "A00.FR.309", "A00.FR.310", "A00.FR.311", "A00.FR.411", "A00.FR.412", "A00.FR.413",
+    "A00.FR.414", "A00.FR.504", "A00.FR.512", "1.6-A00.FR.307", "1.6-A00.FR.308", "1.6-A00.FR.309",
+    "1.6-A00.FR.310", "1.6-A00.FR.411", "1.6-A00.FR.412", "1.6-A00.FR.413", "1.6-A00.FR.414",
 )  # fmt: skip
 def test_a_bad_csms_is_refused_and_reported(
     fault: TlsFault,
@@ -128,7 +131,7 @@ def test_a_bad_csms_is_refused_and_reported(
     assert both.csms.received == b""
 
 
-@pytest.mark.requirement("A00.FR.310", "A00.FR.512")
+@pytest.mark.requirement("A00.FR.310", "A00.FR.512", "1.6-A00.FR.512")
 def test_a_key_for_signing_certificates_is_not_one_for_tls(root: Authority, sub: Authority) -> None:
     both = connect(station(root).context(), csms(sub.leaf(usage=pki.usage(key_cert_sign=True))))
     assert both.station.failed is not None  # with TLS 1.2 OpenSSL would not even serve it
@@ -136,7 +139,10 @@ def test_a_key_for_signing_certificates_is_not_one_for_tls(root: Authority, sub:
 
 
 @pytest.mark.parametrize("kind", ["rsa1024", "ec192"])
-@pytest.mark.requirement("A00.FR.501", "A00.FR.502", "A00.FR.503", "A00.FR.310", "1.6-A00.FR.501")
+@pytest.mark.requirement(
+    "A00.FR.501", "A00.FR.502", "A00.FR.503", "A00.FR.310", "1.6-A00.FR.501", "1.6-A00.FR.502",
+    "1.6-A00.FR.503",
+)  # fmt: skip
 def test_a_csms_with_a_weak_key_is_refused(kind: str, root: Authority, sub: Authority) -> None:
     lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     lax.set_ciphers("ALL:@SECLEVEL=0")
@@ -148,7 +154,7 @@ def test_a_csms_with_a_weak_key_is_refused(kind: str, root: Authority, sub: Auth
     assert both.csms.received == b""
 
 
-@pytest.mark.requirement("A00.FR.504", "A00.FR.310")
+@pytest.mark.requirement("A00.FR.504", "A00.FR.310", "1.6-A00.FR.504")
 def test_a_certificate_signed_with_an_old_digest_is_refused(root: Authority, tmp_path: Path) -> None:
     leaf, ca_key, signed = root.leaf(kind="rsa"), tmp_path / "ca.key", tmp_path / "signed.pem"
     ca_key.write_bytes(root.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -233,8 +239,8 @@ def legacy(leaf: Leaf, newest: ssl.TLSVersion, ciphers: str = "ALL") -> ssl.SSLC
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
 @pytest.mark.requirement(
-    "A00.FR.313", "A00.FR.314", "A00.FR.316", "A00.FR.416", "A00.FR.417", "A00.FR.419",
-    "1.6-A00.FR.312", "1.6-A00.FR.313", "1.6-A00.FR.315",
+    "A00.FR.313", "A00.FR.314", "A00.FR.316", "A00.FR.416", "A00.FR.417", "A00.FR.419", "1.6-A00.FR.312",
+    "1.6-A00.FR.313", "1.6-A00.FR.315", "1.6-A00.FR.416", "1.6-A00.FR.417", "1.6-A00.FR.419",
 )  # fmt: skip
 def test_an_old_tls_version_is_refused_and_reported(newest: ssl.TLSVersion, root: Authority) -> None:
     both = connect(station(root).context(), legacy(root.leaf(kind="rsa"), newest))
@@ -249,8 +255,9 @@ def test_an_old_tls_version_is_refused_and_reported(newest: ssl.TLSVersion, root
 )
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.requirement(
-    "A00.FR.320", "A00.FR.323", "A00.FR.423", "A00.FR.426", "1.6-A00.FR.319", "1.6-A00.FR.322"
-)
+    "A00.FR.320", "A00.FR.323", "A00.FR.423", "A00.FR.426", "1.6-A00.FR.319", "1.6-A00.FR.322",
+    "1.6-A00.FR.423", "1.6-A00.FR.426",
+)  # fmt: skip
 def test_a_suite_that_ocpp_does_not_allow_is_refused_and_reported(cipher: str, root: Authority) -> None:
     both = connect(station(root).context(), legacy(root.leaf(kind="rsa"), TLS12, cipher))
     assert both.station.failed is not None

@@ -23,7 +23,7 @@ from ocpp_adapters.tls_wire import TlsHandshakeFailed
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.station import LinkChanged, Station, StationAction
 from ocpp_core.store import MemoryStore
-from ocpp_core.wire import ClientConfig, HandshakeReceived, Text
+from ocpp_core.wire import ClientConfig, Credentials, FailureReason, HandshakeReceived, Text
 from tests.adapters.charger import EASY, Charger, config
 from tests.adapters.servers import Echoes, eventually
 from tests.adapters.tls import pki
@@ -136,3 +136,42 @@ async def test_profile_3_from_the_socket_to_the_boot(
             station, url, MemoryStore(), Charger(), observe=seen.append, ssl_context=own.context()
         ):
             await eventually(lambda: any(type(a) is Text and words in a.text for a in seen))
+
+
+PASSWORDS = {"2.x": "pässwörd of 16 characters".encode(), "1.6": bytes.fromhex("003a") + bytes(range(18))}
+
+
+@pytest.mark.parametrize("profile", [SecurityProfile.BASIC, SecurityProfile.TLS_BASIC])
+@pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
+@pytest.mark.requirement(
+    "A00.FR.202", "A00.FR.203", "A00.FR.204", "A00.FR.207", "A00.FR.301", "A00.FR.302", "A00.FR.303",
+    "A00.FR.324", "1.6-A00.FR.202", "1.6-A00.FR.203", "1.6-A00.FR.204", "1.6-A00.FR.301", "1.6-A00.FR.302",
+    "1.6-A00.FR.303",
+)  # fmt: skip
+async def test_the_password_goes_with_every_request(
+    profile: SecurityProfile, password: bytes, root: Authority
+) -> None:
+    """Profiles 1 and 2: bytes as they are, whatever they are; with a wrong one there is no link."""
+    echoes = Echoes()
+    requests: list[HandshakeReceived] = []
+
+    def admit(handshake: HandshakeReceived, peer: Peer) -> Decision:
+        requests.append(handshake)
+        return echoes(handshake, peer)
+
+    gate = ProfileGate({"CP1": StationRecord(profile=profile, password=password)}.get, admit)
+    secure = profile is SecurityProfile.TLS_BASIC
+    context = CsmsTls(credentials=(root.leaf("localhost").credential,)).context() if secure else None
+    async with await asyncio_server.serve(gate, "127.0.0.1", ssl=context) as server:
+        url = f"{'wss' if secure else 'ws'}://localhost:{server.port}/CP1"
+        own = StationTls(trust=(root.file,)).context()
+        right = ClientConfig(url=url, credentials=Credentials(b"CP1", password))
+        for _ in range(2):
+            async with anyio_rpc.open_rpc(right, ssl_context=own):
+                pass
+        for wrong in (None, Credentials(b"CP1", password[:-1]), Credentials(b"CP2", password)):
+            with pytest.raises(HandshakeFailedError) as raised:
+                async with anyio_rpc.open_rpc(replace(right, credentials=wrong), ssl_context=own):
+                    pass
+            assert raised.value.failure.reason is FailureReason.UNAUTHORIZED
+    assert [asked.credentials for asked in requests] == [right.credentials] * 2
