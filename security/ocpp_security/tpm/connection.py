@@ -5,6 +5,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..keys.secret import Secret
@@ -159,7 +160,7 @@ class TpmConnection:
             esapi = ESAPI(self._tcti)
         except TSS2_Exception as error:
             kind = TpmLostError if self._was_open else TpmAbsentError
-            raise kind(f"no TPM at {self._tcti!r}: {error} ({error.rc:#x})") from error
+            raise kind(f"no TPM at {self._tcti!r}: {_advice(self._tcti) or error} ({error.rc:#x})") from error
         try:
             esapi.startup(TPM2_SU.CLEAR)  # a TPM that runs says so, which is no error to the TSS
             if self._owner_auth is not None:
@@ -189,6 +190,19 @@ class TpmConnection:
             _release(esapi, *self._loaded.popitem(last=False))
         handle = self._loaded[place] = _load(esapi, place, auth)
         return handle
+
+
+def _advice(tcti: str) -> str:
+    """What to do about a device that cannot be opened; nothing if that is not the matter."""
+    kind, _, path = tcti.partition(":")
+    device = Path(path)
+    if kind != "device" or not path:
+        return ""
+    if not device.exists():
+        return f"there is no {path}: is the TPM enabled in the firmware, and its driver loaded?"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"no permission for {path}: the user must be in its group ({device.group()})"
+    return ""
 
 
 def check_length(auth: Secret | None) -> None:

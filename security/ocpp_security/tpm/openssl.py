@@ -9,6 +9,7 @@ everything is checked before it is relied upon, and TpmTlsUnavailableError says 
 import _ssl
 import ctypes as c
 import functools
+import logging
 import ssl
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import cffi  # tpm2-pytss stands on it
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -32,12 +34,12 @@ ALTERNATIVE: Final = "the tpm2 provider of OpenSSL is the other way (ocpp_securi
 KNOWN_LAYOUTS: Final = ((3, 11), (3, 12), (3, 13))
 """CPython versions whose contexts were tried; others are tried in a process of their own first."""
 
-_SIGN = c.CFUNCTYPE(
-    c.c_int, c.c_int, c.c_void_p, c.c_int, c.c_void_p, c.POINTER(c.c_uint), c.c_void_p, c.c_void_p, c.c_void_p
-)
-_PRIVATE = c.CFUNCTYPE(c.c_int, c.c_int, c.c_void_p, c.c_void_p, c.c_void_p, c.c_int)
+_SIGN = "int(int, unsigned char *, int, unsigned char *, unsigned int *, void *, void *, void *)"
+_PRIVATE = "int(int, unsigned char *, unsigned char *, void *, int)"
 _VERIFY: Final = {ssl.CERT_NONE: 0, ssl.CERT_OPTIONAL: 1, ssl.CERT_REQUIRED: 3}
 _UINT64: Final = (1 << 64) - 1
+_ffi = cffi.FFI()
+_log = logging.getLogger(__name__)
 _RSA_PKCS1_PADDING, _RSA_NO_PADDING = 1, 3
 _SELF_TEST: Final = b"ocpp_security.tpm self-test"
 
@@ -60,12 +62,12 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "EVP_PKEY_set1_RSA": (_I, _P, _P),
     "EC_KEY_OpenSSL": (_P,),
     "EC_KEY_METHOD_new": (_P, _P),
-    "EC_KEY_METHOD_set_sign": (None, _P, _SIGN, _P, _P),
+    "EC_KEY_METHOD_set_sign": (None, _P, _P, _P, _P),
     "EC_KEY_set_method": (_I, _P, _P),
     "EC_KEY_free": (None, _P),
     "RSA_PKCS1_OpenSSL": (_P,),
     "RSA_meth_dup": (_P, _P),
-    "RSA_meth_set_priv_enc": (_I, _P, _PRIVATE),
+    "RSA_meth_set_priv_enc": (_I, _P, _P),
     "RSA_set_method": (_I, _P, _P),
     "RSA_free": (None, _P),
     "EVP_MD_CTX_new": (_P,),
@@ -112,11 +114,16 @@ class OpenSsl:
         self._check_layout()
         self._signers: dict[int, Signer] = {}
         # They live as long as the process, so no key and no context can outlive them.
-        self._callbacks = _SIGN(self._sign_ec), _PRIVATE(self._sign_rsa)
+        # cffi's, not ctypes', because these have an answer for OpenSSL even if an interrupt ends them.
+        self._callbacks = (
+            _ffi.callback(_SIGN, self._sign_ec, error=0, onerror=_interrupted),
+            _ffi.callback(_PRIVATE, self._sign_rsa, error=-1, onerror=_interrupted),
+        )
+        ec_callback, rsa_callback = map(_address, self._callbacks)
         self._ec_method = self._call["EC_KEY_METHOD_new"](self._call["EC_KEY_OpenSSL"]())
-        self._call["EC_KEY_METHOD_set_sign"](self._ec_method, self._callbacks[0], None, None)
+        self._call["EC_KEY_METHOD_set_sign"](self._ec_method, ec_callback, None, None)
         self._rsa_method = self._call["RSA_meth_dup"](self._call["RSA_PKCS1_OpenSSL"]())
-        self._call["RSA_meth_set_priv_enc"](self._rsa_method, self._callbacks[1])
+        self._call["RSA_meth_set_priv_enc"](self._rsa_method, rsa_callback)
 
     def use(
         self, context: ssl.SSLContext, chain: Path, public_key: PublicKey, operate: Callable[[bytes], bytes]
@@ -222,26 +229,27 @@ class OpenSsl:
     # What OpenSSL calls. Nothing may be raised into it.
 
     def _sign_ec(
-        self, _kind: int, digest: int, size: int, out: int, out_size: Any, _kinv: int, _r: int, key: int
+        self, _kind: int, digest: Any, size: int, out: Any, out_size: Any, _kinv: Any, _r: Any, key: Any
     ) -> int:
-        signature = self._operate(key, c.string_at(digest, size))
+        signature = self._operate(_address(key), _ffi.buffer(digest, size)[:])
         if signature is None:
             return 0
-        c.memmove(out, signature, len(signature))
+        _ffi.memmove(out, signature, len(signature))
         out_size[0] = len(signature)
         return 1
 
-    def _sign_rsa(self, size: int, block: int, out: int, key: int, padding_id: int) -> int:
-        data = c.string_at(block, size)
-        signer = self._signers.get(key)
+    def _sign_rsa(self, size: int, block: Any, out: Any, key: Any, padding_id: int) -> int:
+        data = _ffi.buffer(block, size)[:]
+        address = _address(key)
+        signer = self._signers.get(address)
         if signer is None or padding_id not in (_RSA_PKCS1_PADDING, _RSA_NO_PADDING):
             return -1
         if padding_id == _RSA_PKCS1_PADDING:
             data = b"\0\1" + b"\xff" * (signer.public_key.key_size // 8 - size - 3) + b"\0" + data
-        signature = self._operate(key, data)
+        signature = self._operate(address, data)
         if signature is None:
             return -1
-        c.memmove(out, signature, len(signature))
+        _ffi.memmove(out, signature, len(signature))
         return len(signature)
 
     def _operate(self, key: int, data: bytes) -> bytes | None:
@@ -272,6 +280,14 @@ class OpenSsl:
             self._call["ERR_error_string_n"](code, text, len(text))
             found.append(text.value.decode("ascii", "replace"))
         return "; ".join(found) or "no reason given"
+
+
+def _address(pointer: Any) -> int:
+    return int(_ffi.cast("uintptr_t", pointer))
+
+
+def _interrupted(kind: type[BaseException], _error: BaseException, _trace: object) -> None:
+    _log.warning("%s while a key signed: the handshake fails", kind.__name__)
 
 
 @functools.cache

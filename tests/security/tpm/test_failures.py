@@ -1,6 +1,7 @@
 """Every way in which a TPM fails has a name, and is over as soon as the TPM is well again."""
 
 import contextlib
+import os
 import ssl
 import traceback
 from collections.abc import Callable
@@ -41,6 +42,21 @@ def test_the_tpm_is_absent(folder: Path, tcti: str) -> None:
         store.create("leaf")
     assert not isinstance(raised.value, tpm.TpmLostError)
     assert store.names() == ()
+
+
+def test_a_device_that_cannot_be_opened_comes_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "tpmrm0"
+    connection = tpm.TpmConnection(f"device:{device}")
+    with pytest.raises(tpm.TpmAbsentError, match="enabled in the firmware"):
+        connection.run("looking", repr)
+    device.write_text("")
+    with pytest.raises(tpm.TpmAbsentError, match=r"failure|error"):
+        connection.run("looking", repr)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(tpm.TpmAbsentError, match=f"must be in its group .{device.group()}"):
+        connection.run("looking", repr)
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)

@@ -103,8 +103,30 @@ def test_openssl_refuses(
 
 def test_calls_for_keys_that_are_gone(kit: TlsKit) -> None:
     bound = openssl.openssl()
-    assert bound._sign_rsa(0, 0, 0, 0, 1) == -1
-    assert bound._sign_ec(0, 0, 0, 0, None, 0, 0, 0) == 0
+    octets = openssl._ffi.new("unsigned char[32]")
+    assert bound._sign_rsa(32, octets, octets, openssl._ffi.NULL, 1) == -1
+    assert bound._sign_ec(0, octets, 32, octets, None, None, None, openssl._ffi.NULL) == 0
+
+
+def test_an_interrupt_ends_the_handshake_and_nothing_else(
+    kit: TlsKit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python may raise KeyboardInterrupt anywhere; OpenSSL must then not take garbage for a signature."""
+    bound = openssl.openssl()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for key, operate in ((EC, sign_ec), (RSA, sign_rsa)):
+        context = kit.client()
+        use(kit, context, key, operate)
+        with monkeypatch.context() as patch:
+            patch.setattr(bound, "_operate", interrupted)
+            with pytest.raises(ssl.SSLError, match="EVP lib"):
+                shake(context, kit.server())
+        assert "KeyboardInterrupt while a key signed" in caplog.text
+        assert shake(context, kit.server()).peer == STATION
+        caplog.clear()
 
 
 # The guards.
