@@ -1,10 +1,10 @@
 """A station's certificate side and a CSMS with its authorities, joined at the rpc level, in virtual time."""
 
-import base64
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as asn1
 
 from ocpp_core.entropy import SeededEntropy
@@ -12,10 +12,9 @@ from ocpp_core.messages import Request, Response, message_set
 from ocpp_core.rpc import CallFailed, CallReceived, CallSucceeded, ErrorCode, RpcSession, SendFrame
 from ocpp_core.store import Commit, MemoryStore
 from ocpp_core.versions import OcppVersion, Role
-from ocpp_security import messages
+from ocpp_security import csms, messages
 from ocpp_security.manager import CertificateManager
 from ocpp_security.pki.certificate import Certificate, to_pem
-from ocpp_security.pki.ocsp import encode_request
 from ocpp_security.questions import (
     CheckLeaf,
     LeafState,
@@ -177,29 +176,24 @@ class Csms:
         if request.ACTION == "SignCertificate":
             if self.accept and self.deliver:
                 self.to_send.append(self._sign(request, now))
-            status = "Accepted" if self.accept else "Rejected"
-            return answered(request.VERSION, "SignCertificate", status=status)
+            return csms.signing_response(request, self.accept)
         assert request.ACTION == "GetCertificateStatus"
-        if not self.statuses:
-            return answered(request.VERSION, "GetCertificateStatus", status="Failed")
-        data = json.loads(request.to_json())["ocspRequestData"]
-        asked = asn1.load_der_ocsp_request(encode_request(messages.hash_data_in(data)))
+        return csms.ocsp_response(request, self._ask_responder(request, now) if self.statuses else None)
+
+    def _ask_responder(self, request: Request, now: float) -> bytes:
+        _, der = csms.ocsp_request_in(request)
+        asked = asn1.load_der_ocsp_request(der)
         certificate, authority = self.issued[asked.serial_number]
-        at = utc(now)
-        der = authority.ocsp(certificate, begin=at, end=at + timedelta(days=7))
-        result = base64.b64encode(der).decode()
-        return answered(request.VERSION, "GetCertificateStatus", status="Accepted", ocspResult=result)
+        return authority.ocsp(certificate, begin=utc(now), end=utc(now) + timedelta(days=7))
 
     def _sign(self, request: Request, now: float) -> Request:
-        fields = json.loads(request.to_json())
-        use = LeafUse(fields.get("certificateType", LeafUse.CHARGING_STATION))
+        use, asked = csms.signing_request_in(request)
         authority = self.authorities[use]
         wish = {"begin": utc(now), "end": utc(now) + timedelta(days=90), **self.issue}
-        certificate = authority.sign_csr(fields["csr"], **wish)
+        csr = asked.parsed.public_bytes(Encoding.PEM).decode()
+        certificate = authority.sign_csr(csr, **wish)
         self.issued[certificate.serial] = (certificate, authority)
-        answer = {"certificateChain": to_pem((certificate, authority.certificate))}
-        answer |= {name: fields[name] for name in ("certificateType", "requestId") if name in fields}
-        signed = built(request.VERSION, "CertificateSigned", **answer)
+        signed = csms.certificate_signed(request, to_pem((certificate, authority.certificate)))
         return messages.wrap(signed) if request.VERSION is not self.version else signed
 
 
