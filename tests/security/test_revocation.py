@@ -24,7 +24,7 @@ from ocpp_security.pki.ocsp import (
 )
 from ocpp_security.pki.path import find_path
 from ocpp_security.pki.revocation import Evidence, check_revocation, crl_status
-from tests.security.pki_kit import DAY, NOW, Authority, root, rsa_key, usage
+from tests.security.pki_kit import DAY, NOW, SHA256, Authority, root, rsa_key, usage
 
 ROOT = root()
 SUB = ROOT.sub("Sub", responder="http://ocsp.example/root")
@@ -270,3 +270,17 @@ def test_the_worst_of_the_lists_counts() -> None:
     assert crl_status(PATH, lists[1:], NOW) is Revocation.UNKNOWN
     assert crl_status(PATH, [parse_crl(SUB.crl()), lists[1]], NOW) is Revocation.GOOD
     assert crl_status(find_path(LEAF, (), (LEAF,), NOW), [], NOW) is Revocation.GOOD
+
+
+def test_critical_extensions_of_a_response_are_not_passed_over() -> None:
+    for critical in (False, True):
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            LEAF.parsed, SUB.certificate.parsed, SHA256, STATUS.GOOD, NOW, NOW + DAY, None, None
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, SUB.certificate.parsed)
+        builder = builder.add_extension(x509.OCSPNonce(b"unasked"), critical)
+        der = builder.sign(SUB.key, SHA256).public_bytes(Encoding.DER)
+        if critical:
+            assert fault_of(der) is Fault.UNKNOWN_CRITICAL
+        else:
+            assert verify_response(der, LEAF, SUB.certificate, NOW).revocation is Revocation.GOOD
