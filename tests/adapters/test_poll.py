@@ -129,7 +129,8 @@ def handler(link, call):
 
 poll, seen = Poll(), []
 server = serve(poll, lambda *_: RpcLink(Role.CSMS, handler, poll), "127.0.0.1")
-station = Station(StationConfig(StationInfo("M", "V"), versions=(OcppVersion.V201,)), os.urandom, time.monotonic())
+settings = StationConfig(StationInfo("M", "V"), versions=(OcppVersion.V201,))
+station = Station(settings, os.urandom, time.monotonic())
 config = ClientConfig(url=f"ws://127.0.0.1:{server.port}/CP1")
 runner = connect_station(poll, station, config, MemoryStore(), Hardware(), observe=seen.append)
 while not any(isinstance(action, RegistrationChanged) for action in seen):
