@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -25,7 +25,17 @@ from .errors import (
 os.environ.setdefault("TSS2_LOG", "all+none")  # the TSS would write its errors to stderr; ours carry them
 
 try:
-    from tpm2_pytss import ESAPI, ESYS_TR, TPM2_SU, TPM2B_PRIVATE, TPM2B_PUBLIC, TSS2_Exception
+    from tpm2_pytss import (
+        ESAPI,
+        ESYS_TR,
+        TPM2_ALG,
+        TPM2_SE,
+        TPM2_SU,
+        TPM2B_PRIVATE,
+        TPM2B_PUBLIC,
+        TPMT_SYM_DEF,
+        TSS2_Exception,
+    )
     from tpm2_pytss.tsskey import TSSPrivKey
 except (ImportError, RuntimeError) as missing:
     raise TpmMissingSoftwareError(
@@ -120,14 +130,22 @@ class TpmConnection:
                 raise named(error.rc, str(error), doing) from error
 
     def with_key(
-        self, doing: str, place: Place, auth: Secret | None, work: Callable[[Esapi, Handle], Result]
+        self, doing: str, place: Place, auth: Secret | None, work: Callable[[Esapi, Handle, Handle], Result]
     ) -> Result:
-        """Do something with a key, which is loaded if it is not. ``work`` may run twice. Raises TpmError."""
+        """Do something with a key, which is loaded if it is not. ``work`` may run twice. Raises TpmError.
+
+        ``work`` gets the connection, the key and a session that authorises one use of the key. The session
+        proves that we know the authorisation value (HMAC); the value itself is not sent.
+        """
 
         def with_handle(esapi: Esapi) -> Result:
             handle = self._handle(esapi, place, auth)
-            esapi.tr_set_auth(handle, None if auth is None else auth.reveal())
-            return work(esapi, handle)
+            if auth is None:
+                esapi.tr_set_auth(handle, None)
+                return work(esapi, handle, ESYS_TR.PASSWORD)
+            esapi.tr_set_auth(handle, auth.reveal())
+            with _hmac_session(esapi) as session:
+                return work(esapi, handle, session)
 
         check_auth(place, auth)
         return self.run(doing, with_handle)
@@ -228,6 +246,17 @@ def _load(esapi: Esapi, place: Place, auth: Secret | None) -> Handle:
         raise TpmForeignKeyError("the TPM key file does not hold what a TPM makes") from error
     password = None if auth is None or place.empty_auth else auth.reveal()
     return TSSPrivKey(private, public, place.empty_auth, place.parent).load(esapi, password)
+
+
+@contextlib.contextmanager
+def _hmac_session(esapi: Esapi) -> Iterator[Handle]:
+    plain = TPMT_SYM_DEF(algorithm=TPM2_ALG.NULL)
+    session = esapi.start_auth_session(ESYS_TR.NONE, ESYS_TR.NONE, TPM2_SE.HMAC, plain, TPM2_ALG.SHA256)
+    try:
+        yield session
+    finally:
+        with contextlib.suppress(TSS2_Exception):  # a use that succeeded has ended it
+            esapi.flush_context(session)
 
 
 def _release(esapi: Esapi, place: Place, handle: Handle) -> None:

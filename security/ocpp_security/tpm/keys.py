@@ -77,8 +77,8 @@ class TpmKey(PrivateKey):
         """See :meth:`PrivateKey.sign_request`."""
         stand_in = tpm_ecc_private_key if self._elliptic else tpm_rsa_private_key
 
-        def sign(esapi: Esapi, handle: Handle) -> x509.CertificateSigningRequest:
-            return request.sign(stand_in(esapi, handle), digest_for(self.public_key))
+        def sign(esapi: Esapi, handle: Handle, session: Handle) -> x509.CertificateSigningRequest:
+            return request.sign(stand_in(esapi, handle, session), digest_for(self.public_key))
 
         return self._with_key("signing a certificate request", sign)
 
@@ -93,7 +93,7 @@ class TpmKey(PrivateKey):
     def _elliptic(self) -> bool:
         return isinstance(self.public_key, ec.EllipticCurvePublicKey)
 
-    def _with_key(self, doing: str, work: Callable[[Esapi, Handle], Result]) -> Result:
+    def _with_key(self, doing: str, work: Callable[[Esapi, Handle, Handle], Result]) -> Result:
         doing = f"{doing} with key {self.name!r}"
         return self._connection.with_key(doing, self._place, self._auth(self.name), work)
 
@@ -110,8 +110,8 @@ class TpmKey(PrivateKey):
         ticket = TPMT_TK_HASHCHECK(tag=TPM2_ST.HASHCHECK, hierarchy=TPM2_RH.NULL)
         fitted = digest[:size].rjust(size, b"\0")
 
-        def sign(esapi: Esapi, handle: Handle) -> bytes:
-            return bytes(esapi.sign(handle, fitted, scheme, ticket))
+        def sign(esapi: Esapi, handle: Handle, session: Handle) -> bytes:
+            return bytes(esapi.sign(handle, fitted, scheme, ticket, session1=session))
 
         return self._with_key("signing", sign)
 
@@ -119,8 +119,8 @@ class TpmKey(PrivateKey):
         """RSA over a block that is padded already: OpenSSL does PSS itself."""
         scheme = TPMT_RSA_DECRYPT(scheme=_NO_SCHEME)
 
-        def operate(esapi: Esapi, handle: Handle) -> bytes:
-            return bytes(esapi.rsa_decrypt(handle, block, scheme, b""))
+        def operate(esapi: Esapi, handle: Handle, session: Handle) -> bytes:
+            return bytes(esapi.rsa_decrypt(handle, block, scheme, b"", session1=session))
 
         return self._with_key("signing", operate).rjust(len(block), b"\0")
 

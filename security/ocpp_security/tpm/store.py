@@ -84,7 +84,7 @@ class TpmKeyStore(FileKeyStore):
             raise KeyFormatError(f"the key {name!r} is persistent already")
         tss2.check_handle(handle)
 
-        def evict(esapi: Esapi, key: Handle) -> None:
+        def evict(esapi: Esapi, key: Handle, _session: Handle) -> None:
             esapi.tr_close(esapi.evict_control(ESYS_TR.OWNER, key, handle))
 
         doing = f"making key {name!r} persistent"
@@ -125,7 +125,7 @@ class TpmKeyStore(FileKeyStore):
         return TpmKey(name, public_key, self._connection, place, self._auth, path, self._provider)
 
     def _public_behind(self, handle: int) -> PublicKey:
-        def read(esapi: Esapi, key: Handle) -> PublicKey:
+        def read(esapi: Esapi, key: Handle, _session: Handle) -> PublicKey:
             public, _, _ = esapi.read_public(key)
             return checked_public(public.publicArea)
 
@@ -139,7 +139,7 @@ class TpmKeyStore(FileKeyStore):
             return False
 
     def _remove_persistent(self, name: str, handle: int) -> None:
-        def evict(esapi: Esapi, key: Handle) -> None:
+        def evict(esapi: Esapi, key: Handle, _session: Handle) -> None:
             esapi.evict_control(ESYS_TR.OWNER, key, handle)
 
         self._connection.with_key(f"removing key {name!r}", handle, None, evict)

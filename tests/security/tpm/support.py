@@ -20,15 +20,28 @@ if shutil.which("swtpm") is None:
 
 AUTH = b"authorise"
 
-__all__ = ["AUTH", "REASON", "SoftwareTpm", "loaded_objects", "openssl", "tpm"]
+__all__ = ["AUTH", "REASON", "SoftwareTpm", "loaded_objects", "loaded_sessions", "openssl", "tpm"]
 
 
 def loaded_objects(connection: object) -> int:
     """How many transient objects the TPM itself says it holds."""
-    from tpm2_pytss import TPM2_CAP, TPM2_HR
+    from tpm2_pytss import TPM2_HR
+
+    return _count(connection, TPM2_HR.TRANSIENT)
+
+
+def loaded_sessions(connection: object) -> int:
+    """How many sessions the TPM itself says are open."""
+    from tpm2_pytss import TPM2_HR
+
+    return _count(connection, TPM2_HR.HMAC_SESSION)
+
+
+def _count(connection: object, kind: int) -> int:
+    from tpm2_pytss import TPM2_CAP
 
     def count(esapi: object) -> int:
-        _, data = esapi.get_capability(TPM2_CAP.HANDLES, TPM2_HR.TRANSIENT, 32)  # type: ignore[attr-defined]
+        _, data = esapi.get_capability(TPM2_CAP.HANDLES, kind, 32)  # type: ignore[attr-defined]
         return int(data.data.handles.count)
 
     return int(connection.run("counting", count))  # type: ignore[attr-defined]

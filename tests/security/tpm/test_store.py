@@ -21,7 +21,15 @@ from ocpp_security.keys import (
 )
 from ocpp_security.keys.tss2 import KeyFile, parse
 from tests.security.keys.tls_kit import STATION, TlsKit, private_pem, shake
-from tests.security.tpm.support import AUTH, SoftwareTpm, loaded_objects, station, tpm, write_key
+from tests.security.tpm.support import (
+    AUTH,
+    SoftwareTpm,
+    loaded_objects,
+    loaded_sessions,
+    station,
+    tpm,
+    write_key,
+)
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, STATION)])
 HANDLES = iter(range(0x81010100, 0x81010200))
@@ -204,6 +212,48 @@ def test_a_key_with_an_authorisation_value(folder: Path, connection: Any, persis
             tpm.TpmKeyStore(folder, connection, **wrong).load("leaf").sign_csr(NAME)
     assert signs(store.load("leaf"))
     store.delete("leaf")
+
+
+def test_an_authorisation_value_is_proved_and_not_sent(
+    folder: Path, kit: TlsKit, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every use goes by a session of its own, which is gone afterwards, also after a wrong value."""
+    from tpm2_pytss import ESYS_TR
+
+    used: list[Any] = []
+
+    def noting(real: Any) -> Any:
+        def spy(*given: Any, **named: Any) -> Any:
+            used.append(named["session1"])
+            return real(*given, **named)
+
+        return spy
+
+    store = tpm.TpmKeyStore(folder, connection, auth=one_secret(AUTH))
+    for algorithm in (KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048):
+        key = store.create(algorithm.name, algorithm)
+        assert signs(key)
+        context = station(kit, key)
+        for _ in range(5):
+            assert shake(context, kit.server()).peer == STATION
+        wrong = tpm.TpmKeyStore(folder, connection, auth=one_secret(b"wrong")).load(key.name)
+        for _ in range(5):
+            with pytest.raises(tpm.TpmAuthError):
+                wrong.sign_csr(NAME)
+        store.persist(key.name, handle := next(HANDLES))
+        assert signs(store.load(key.name))
+        assert loaded_sessions(connection) == 0
+        used.clear()
+        for name in ("sign", "rsa_decrypt"):
+            monkeypatch.setattr(connection._esapi, name, noting(getattr(connection._esapi, name)))
+        assert signs(store.load(key.name))
+        station(kit, store.load(key.name))
+        assert len(used) == 2
+        assert ESYS_TR.PASSWORD not in used
+        monkeypatch.undo()
+        store.delete(key.name)
+        with pytest.raises(tpm.TpmHandleError):
+            store.adopt("gone", handle)
 
 
 @pytest.mark.parametrize("value", [b"", b"x" * 33])
