@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -24,7 +25,7 @@ from ocpp_security.pki.ocsp import (
 )
 from ocpp_security.pki.path import find_path
 from ocpp_security.pki.revocation import Evidence, check_revocation, crl_status
-from tests.security.pki_kit import DAY, NOW, SHA256, Authority, root, rsa_key, usage
+from tests.security.pki_kit import DAY, NOW, SHA256, Authority, Key, root, rsa_key, usage
 
 ROOT = root()
 SUB = ROOT.sub("Sub", responder="http://ocsp.example/root")
@@ -284,3 +285,37 @@ def test_critical_extensions_of_a_response_are_not_passed_over() -> None:
             assert fault_of(der) is Fault.UNKNOWN_CRITICAL
         else:
             assert verify_response(der, LEAF, SUB.certificate, NOW).revocation is Revocation.GOOD
+
+
+def test_an_entry_that_cannot_be_read_is_not_passed_over() -> None:
+    """What a list says of a certificate is not known then, least of all that it is good."""
+    reason = x509.UnrecognizedExtension(x509.CRLReason.oid, b"\x05\x00")
+    entry = x509.RevokedCertificateBuilder().serial_number(LEAF.serial).revocation_date(NOW)
+    builder = x509.CertificateRevocationListBuilder(issuer_name=SUB.name).last_update(NOW)
+    builder = builder.add_revoked_certificate(entry.add_extension(reason, False).build())
+    der = builder.next_update(NOW + DAY).sign(SUB.key, SHA256).public_bytes(Encoding.DER)
+    assert listed(der) is Fault.MALFORMED
+
+
+@pytest.mark.parametrize("key", [rsa_key(), ed25519.Ed25519PrivateKey.generate()], ids=["RSA", "Ed25519"])
+def test_a_key_of_another_kind_did_not_sign(key: Key) -> None:
+    namesake = ROOT.sub("Sub", key=key)
+    with pytest.raises(CertificateError) as caught:
+        check_crl(parse_crl(SUB.crl()), namesake.certificate, NOW)
+    assert caught.value.fault is Fault.BAD_SIGNATURE
+
+
+def test_the_responder_is_found_among_what_is_enclosed() -> None:
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        LEAF.parsed, SUB.certificate.parsed, SHA256, STATUS.GOOD, NOW, NOW + DAY, None, None
+    )
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, DELEGATE.certificate.parsed)
+    builder = builder.certificates([OTHER.parsed, DELEGATE.certificate.parsed])
+    der = builder.sign(DELEGATE.key, SHA256).public_bytes(Encoding.DER)
+    assert verify_response(der, LEAF, SUB.certificate, NOW).revocation is Revocation.GOOD
+
+
+def test_a_signature_that_nobody_knows_is_none() -> None:
+    ecdsa_sha256 = bytes.fromhex("06082a8648ce3d040302")
+    unknown = SUB.crl().replace(ecdsa_sha256, ecdsa_sha256[:-1] + b"\x7f")
+    assert listed(unknown) is Fault.BAD_SIGNATURE
