@@ -50,7 +50,7 @@ wheel: .venv/.dev node tpm sslyze  ## build dist/*.whl and run the suite against
 	tools/test_wheel.sh $(PYTEST_ARGS)
 
 clean:  ## remove everything that the other targets made
-	rm -rf .venv .wheel-venv build dist site htmlcov .coverage .coverage.* fuzz/findings tests/interop/node/node_modules
+	rm -rf .venv .wheel-venv build dist site htmlcov .requirements.json .coverage .coverage.* fuzz/findings tests/interop/node/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: node tpm sslyze

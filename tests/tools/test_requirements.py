@@ -109,6 +109,11 @@ def test_a_run_proves_the_requirement_of_its_version(
     assert proof.unclear == ([name] if run == "" and not proven else [])
 
 
+def test_a_name_that_a_list_no_longer_has_is_nothing() -> None:
+    proof = weigh({"E99.FR.99": {"": {"tests/x.py::test_y": True}}}, LISTED)
+    assert (proof.tests, proof.references, proof.unclear) == ({}, {}, [])
+
+
 def test_what_failed_proves_nothing() -> None:
     listed = [small("2.1")]
     record = {"E02.FR.05": {"2.1": {"tests/a.py::test_bad": False, "tests/b.py::test_good": True}}}

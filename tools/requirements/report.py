@@ -60,23 +60,22 @@ def weigh(record: Record, requirements: Iterable[Requirement]) -> Proof:
     names = Names(requirements)
     tests: dict[Requirement, set[str]] = defaultdict(set)
     references: dict[str, set[str]] = defaultdict(set)
-    used: dict[str, bool] = {}
+    clear: dict[str, bool] = {}
     for name, by_version in record.items():
         for version, outcomes in by_version.items():
             passed = {_short(test) for test, good in outcomes.items() if good}
-            meant = [each for each in names.meant_by(name) if each.proven_by(name, version)]
-            for requirement in meant:
+            meant = names.meant_by(name)
+            proven = [requirement for requirement in meant if requirement.proven_by(name, version)]
+            for requirement in proven:
                 tests[requirement] |= passed
             if BY_FORM.fullmatch(name):
                 references[name] |= passed
-            elif version == "" and not meant:
-                used.setdefault(name, False)
-            if meant:
-                used[name] = True
+            if meant and (proven or version == ""):
+                clear[name] = clear.get(name, False) or bool(proven)
     return Proof(
         {requirement: sorted(found) for requirement, found in tests.items() if found},
         {name: sorted(found) for name, found in references.items() if found},
-        sorted(name for name, clear in used.items() if not clear),
+        sorted(name for name, known in clear.items() if not known),
     )
 
 
