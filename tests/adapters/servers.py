@@ -279,3 +279,26 @@ class Echoes:
         self.peers.append(peer)
         self.of[handshake.identity] = echo = Echo(self.log)
         return echo
+
+
+class Alarmed(Session):
+    """Wants to be woken, and moves its deadline about."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self.woken: list[float] = []
+        self.link: TextLink | None = None
+
+    def link_opened(self, link: TextLink, now: float) -> None:
+        self.link = link
+        self.at = now + 60.0
+
+    def next_timer(self) -> float | None:
+        return self.at
+
+    def handle_timer(self, now: float) -> None:
+        if self.at is not None and now >= self.at:
+            self.woken.append(now - self.at)
+            self.at = None
+            assert self.link is not None
+            self.link.send_text("hello")

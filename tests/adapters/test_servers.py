@@ -15,6 +15,7 @@ from tests.adapters.servers import (
     SERVERS,
     TEXT,
     Adapter,
+    Alarmed,
     Echo,
     Echoes,
     RawClient,
@@ -293,29 +294,6 @@ async def test_a_session_may_hold_its_link(adapter: Adapter) -> None:
         await anyio.sleep(0.05)
         link.hold(False)
         await client.until(TEXT)
-
-
-class Alarmed(Session):
-    """Wants to be woken, and moves its deadline about."""
-
-    def __init__(self) -> None:
-        self.at: float | None = None
-        self.woken: list[float] = []
-        self.link: TextLink | None = None
-
-    def link_opened(self, link: TextLink, now: float) -> None:
-        self.link = link
-        self.at = now + 60.0
-
-    def next_timer(self) -> float | None:
-        return self.at
-
-    def handle_timer(self, now: float) -> None:
-        if self.at is not None and now >= self.at:
-            self.woken.append(now - self.at)
-            self.at = None
-            assert self.link is not None
-            self.link.send_text("hello")
 
 
 async def test_a_timer_may_be_moved_from_outside(adapter: Adapter) -> None:
