@@ -5,6 +5,7 @@ package's adapters, asyncio, anyio and trio alike. What OpenSSL does not check i
 its handshake, before a byte of OCPP is sent.
 """
 
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -141,6 +142,7 @@ class TlsPolicy:
             context.verify_flags |= flag
         if self.keylog is not None:
             try:
+                os.close(os.open(self.keylog, os.O_WRONLY | os.O_CREAT, 0o600))  # OpenSSL would share it
                 context.keylog_filename = str(self.keylog)
             except OSError as error:
                 raise ConfigurationError(f"cannot write {self.keylog}: {error.strerror}") from error

@@ -124,7 +124,8 @@ class SecuredWire:
                     self._wire.receive_eof(now)
                 case TlsFailed(diagnosis):
                     self._failure = diagnosis
-                    self._actions.append(TlsNotice(NoticeKind.HANDSHAKE_REFUSED, str(diagnosis), diagnosis))
+                    told = f"{diagnosis}; security event: {diagnosis.event or 'none'}"
+                    self._actions.append(TlsNotice(NoticeKind.HANDSHAKE_REFUSED, told, diagnosis))
                     self._wire.receive_eof(now)
 
     def _carry_over(self, action: Action) -> None:

@@ -1,6 +1,7 @@
 """The CSMS's end: which stations it lets in, with what suites and versions (A00, profiles 2 and 3)."""
 
 import ssl
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -323,6 +324,7 @@ def test_the_key_log_holds_the_secrets_of_the_connections(
     log = tmp_path / "keys.log"
     connect(station(root, keylog=log), csms(root, server, profile=SecurityProfile.TLS_BASIC))
     assert "CLIENT_TRAFFIC_SECRET_0 " in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
     with pytest.raises(ConfigurationError, match="cannot write"):
         station(root, keylog=tmp_path / "nowhere" / "keys.log")
 

@@ -1,5 +1,6 @@
 """Stations against a CSMS with TLS: what they make of a failure, and profile 3 end to end."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from anyio.streams.tls import TLSStream
 
 from ocpp_adapters import anyio_rpc, anyio_station, asyncio_server, threads_rpc
 from ocpp_adapters.central import Central
@@ -16,9 +18,9 @@ from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.sessions import Decision, Peer
 from ocpp_adapters.stores import MemoryStores
 from ocpp_adapters.tls_admission import ProfileGate, StationRecord
-from ocpp_adapters.tls_failures import SecurityEvent, TlsFault
+from ocpp_adapters.tls_failures import CertificateRefusedError, SecurityEvent, TlsFault
 from ocpp_adapters.tls_peer import peer_certificate
-from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, StationTls
+from ocpp_adapters.tls_policy import CsmsTls, Names, SecurityProfile, StationTls
 from ocpp_adapters.tls_wire import TlsHandshakeFailed
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.station import LinkChanged, Station, StationAction
@@ -136,6 +138,42 @@ async def test_profile_3_from_the_socket_to_the_boot(
             station, url, MemoryStore(), Charger(), observe=seen.append, ssl_context=own.context()
         ):
             await eventually(lambda: any(type(a) is Text and words in a.text for a in seen))
+
+
+@pytest.mark.requirement("A00.FR.309", "A00.FR.311", "A00.FR.412", "A00.FR.414")
+async def test_the_policy_holds_in_others_tls_too(root: Authority) -> None:
+    """asyncio's own streams and anyio's: what OpenSSL does not refuse the context does."""
+    csms = CsmsTls(credentials=(root.leaf("*.example.com").credential,)).context()
+    echoes = Echoes()
+    async with await asyncio_server.serve(echoes, "127.0.0.1", ssl=csms) as server:
+        strict, lax = (
+            StationTls(trust=(root.file,), names=names).context() for names in (Names.EXACT, Names.WILDCARD)
+        )
+        name = "csms.example.com"
+        with pytest.raises(CertificateRefusedError, match="wildcard"):
+            await asyncio.open_connection("127.0.0.1", server.port, ssl=strict, server_hostname=name)
+        tcp = await anyio.connect_tcp("127.0.0.1", server.port)
+        with pytest.raises(CertificateRefusedError, match="wildcard"):
+            await TLSStream.wrap(tcp, hostname=name, ssl_context=strict)
+        await anyio.aclose_forcefully(tcp)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=lax, server_hostname=name)
+        writer.close()
+        await writer.wait_closed()
+    assert echoes.of == {}
+
+
+@pytest.mark.requirement("A00.FR.408", "1.6-A00.FR.323", "1.6-A00.FR.408")
+async def test_a_csms_logs_the_security_event(root: Authority, caplog: pytest.LogCaptureFixture) -> None:
+    csms = CsmsTls(credentials=(root.leaf("localhost").credential,), trust=(root.file,), profile=CERTIFICATE)
+    expired = root.leaf("SN-0001", since=-9 * DAY, until=-DAY).credential
+    own = StationTls(trust=(root.file,), profile=CERTIFICATE, credential=expired).context()
+    with caplog.at_level("INFO"):
+        async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl=csms.context()) as server:
+            url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
+            with pytest.raises(HandshakeFailedError):
+                await open_anyio(url, own)
+    assert "expired: a certificate of the peer's chain has expired" in caplog.text
+    assert "security event: InvalidChargingStationCertificate" in caplog.text
 
 
 PASSWORDS = {"2.x": "pässwörd of 16 characters".encode(), "1.6": bytes.fromhex("003a") + bytes(range(18))}
