@@ -10,6 +10,7 @@ import _ssl
 import ctypes as c
 import functools
 import logging
+import os
 import ssl
 import subprocess
 import sys
@@ -113,8 +114,8 @@ class OpenSsl:
             raise unavailable("another OpenSSL than the interpreter's was found")
         self._check_layout()
         self._signers: dict[int, Signer] = {}
-        # They live as long as the process, so no key and no context can outlive them.
-        # cffi's, not ctypes', because these have an answer for OpenSSL even if an interrupt ends them.
+        # They live as long as the process: no key and no context can outlive them. They are cffi's and not
+        # ctypes', as these have an answer for OpenSSL even if an interrupt ends them.
         self._callbacks = (
             _ffi.callback(_SIGN, self._sign_ec, error=0, onerror=_interrupted),
             _ffi.callback(_PRIVATE, self._sign_rsa, error=-1, onerror=_interrupted),
@@ -142,7 +143,7 @@ class OpenSsl:
         release.atexit = False  # connections may still be open then
         try:
             self._self_test(key, signer)
-            if self._call["SSL_CTX_use_certificate_chain_file"](pointer, str(chain).encode()) != 1:
+            if self._call["SSL_CTX_use_certificate_chain_file"](pointer, os.fsencode(chain)) != 1:
                 raise ChainError(f"cannot use {chain}: {self._errors()}")
             if self._call["SSL_CTX_use_PrivateKey"](pointer, key) != 1:
                 raise KeyUnsuitableError(f"OpenSSL refuses the key of {chain}: {self._errors()}")
