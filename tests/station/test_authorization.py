@@ -322,7 +322,7 @@ OFFLINE = [
 ]
 
 
-@pytest.mark.requirement("C12.FR.02", "C15.FR.08", "1.6-3.5")
+@pytest.mark.requirement("C15.FR.08", "1.6-3.5")
 @pytest.mark.parametrize(("local", "unknown", "good", "bad", "stranger"), OFFLINE)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_decisions_while_offline(version, local, unknown, good, bad, stranger):

@@ -5,7 +5,7 @@ import pytest
 from ocpp_core.domain.tokens import IdToken
 from ocpp_core.station import NoticeKind
 
-from .bench import EPOCH, POWER_PATH, V16, V201, VERSIONS, Bench, iso
+from .bench import EPOCH, POWER_PATH, V2X, V16, V201, VERSIONS, Bench, iso
 
 
 def known(version, **settings):
@@ -30,6 +30,18 @@ def test_the_cache_holds_the_last_word_and_survives(version):
     bench.power_loss()
     bench.present("A1")
     assert bench.evse()["driver"] is None
+
+
+@pytest.mark.requirement("C12.FR.02", "C12.FR.04")
+@pytest.mark.parametrize("version", V2X)
+def test_a_remembered_token_charges_offline_and_the_csms_is_told_whose_it_was(version):
+    bench = known(version)
+    bench.plug_in()
+    bench.present("A1")
+    assert bench.evse()["power"] == "on"
+    bench.mend()
+    (started,) = bench.begun()
+    assert started["idToken"] == {"idToken": "A1", "type": "ISO14443"}
 
 
 @pytest.mark.requirement("C10.FR.03", "C12.FR.05")
