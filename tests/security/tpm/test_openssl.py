@@ -1,6 +1,7 @@
 """Everything that the signing callback rests on is checked before it is relied upon."""
 
 import ctypes
+import gc
 import ssl
 import subprocess
 import sys
@@ -94,6 +95,7 @@ def test_openssl_refuses(
 ) -> None:
     """Whatever step fails, nothing of the key is kept."""
     bound = openssl.openssl()
+    gc.collect()
     before = len(bound._signers)
     monkeypatch.setitem(bound._call, call, lambda *_: answer)
     with pytest.raises(error):
