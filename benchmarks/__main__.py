@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import codec, csms, tls_keys, wire
+from benchmarks import codec, csms, poll, tls_idle, tls_keys, wire
 from benchmarks.report import Table
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -24,6 +24,8 @@ SECTIONS: dict[str, Callable[[float, int], list[Table]]] = {
     "wire": lambda seconds, _rounds: wire.run(seconds / 10),
     "codec": lambda seconds, _rounds: codec.run(seconds / 10),
     "csms": csms.run,
+    "poll": lambda seconds, _rounds: poll.run(seconds / 2),
+    "tls_idle": lambda _seconds, _rounds: tls_idle.run(),
     "tls_keys": lambda seconds, _rounds: tls_keys.run(seconds / 6),
 }
 
