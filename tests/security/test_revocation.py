@@ -1,5 +1,6 @@
 """OCSP responses and revocation lists: believed only from those entitled, only while current."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ocpp_security.pki.crl import check_crl, parse_crl, revocation
 from ocpp_security.pki.hashdata import CertificateHashData, HashAlgorithm, hash_data
 from ocpp_security.pki.ocsp import (
     MAX_RESPONSE_SIZE,
+    MAX_SKEW,
     Revocation,
     encode_request,
     request_data,
@@ -319,3 +321,49 @@ def test_a_signature_that_nobody_knows_is_none() -> None:
     ecdsa_sha256 = bytes.fromhex("06082a8648ce3d040302")
     unknown = SUB.crl().replace(ecdsa_sha256, ecdsa_sha256[:-1] + b"\x7f")
     assert listed(unknown) is Fault.BAD_SIGNATURE
+
+
+def test_name_and_key_of_the_issuer_must_both_match() -> None:
+    namesake = ROOT.sub("Sub")
+    other_name = ROOT.sub("Another", key=SUB.key)
+    for above in (namesake, other_name):
+        twin = above.leaf(serial=LEAF.serial).certificate
+        by = ocsp.OCSPResponderEncoding.NAME
+        assert fault_of(SUB.ocsp(twin, issuer=above, by=by)) is Fault.WRONG_SUBJECT
+
+
+def test_a_list_says_nothing_of_another_issuers_certificate() -> None:
+    with pytest.raises(CertificateError) as caught:
+        revocation(parse_crl(SUB.crl()), STRANGER.leaf().certificate, SUB.certificate, NOW)
+    assert caught.value.fault is Fault.WRONG_SUBJECT
+
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "current"),
+    [
+        (NOW - DAY, NOW, True),
+        (NOW - DAY, NOW - SECOND, False),
+        (NOW + MAX_SKEW, NOW + DAY, True),
+        (NOW + MAX_SKEW + SECOND, NOW + DAY, False),
+    ],
+)
+def test_the_edges_of_what_is_current(begin: datetime, end: datetime, current: bool) -> None:
+    expected = None if current else Fault.NOT_CURRENT
+    listing = listed(SUB.crl(begin=begin, end=end))
+    assert listing is (expected or Revocation.GOOD)
+    try:
+        verify_response(SUB.ocsp(LEAF, begin=begin, end=end), LEAF, SUB.certificate, NOW)
+        got = None
+    except CertificateError as error:
+        got = error.fault
+    assert got is expected
+
+
+def test_the_edges_of_size() -> None:
+    longest = SUB.leaf(responder="http://" + 505 * "a").certificate
+    assert len(request_data((longest, SUB.certificate))) == 1
+    assert fault_of(b"0" * MAX_RESPONSE_SIZE) is Fault.MALFORMED
+    assert listed(b"0" * crls.MAX_CRL_SIZE) is Fault.MALFORMED
