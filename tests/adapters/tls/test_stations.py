@@ -14,6 +14,7 @@ from anyio.streams.tls import TLSStream
 
 from ocpp_adapters import anyio_rpc, anyio_station, asyncio_server, threads_rpc
 from ocpp_adapters.central import Central
+from ocpp_adapters.passwords import password_octets
 from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.sessions import Decision, Peer
 from ocpp_adapters.stores import MemoryStores
@@ -22,6 +23,7 @@ from ocpp_adapters.tls_failures import CertificateRefusedError, SecurityEvent, T
 from ocpp_adapters.tls_peer import peer_certificate
 from ocpp_adapters.tls_policy import CsmsTls, Names, SecurityProfile, StationTls
 from ocpp_adapters.tls_wire import TlsHandshakeFailed
+from ocpp_core import ConfigurationError, OcppVersion
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.station import LinkChanged, Station, StationAction
 from ocpp_core.store import MemoryStore
@@ -176,20 +178,27 @@ async def test_a_csms_logs_the_security_event(root: Authority, caplog: pytest.Lo
     assert "security event: InvalidChargingStationCertificate" in caplog.text
 
 
-PASSWORDS = {"2.x": "pässwörd of 16 characters".encode(), "1.6": bytes.fromhex("003a") + bytes(range(18))}
+PASSWORDS = {
+    "2.x": ("pässwörd of 16 :", OcppVersion.V201, "pässwörd of 16 :".encode()),
+    "2.x, long": ("x" * 64, OcppVersion.V21, b"x" * 64),
+    "1.6": ("003a" + "Ff" * 14, OcppVersion.V16, b"\x00:" + b"\xff" * 14),
+    "1.6, long": ("0A" * 20, OcppVersion.V16, b"\n" * 20),
+}
 
 
 @pytest.mark.parametrize("profile", [SecurityProfile.BASIC, SecurityProfile.TLS_BASIC])
-@pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
+@pytest.mark.parametrize(("text", "version", "octets"), PASSWORDS.values(), ids=PASSWORDS)
 @pytest.mark.requirement(
     "A00.FR.202", "A00.FR.203", "A00.FR.204", "A00.FR.207", "A00.FR.301", "A00.FR.302", "A00.FR.303",
     "A00.FR.324", "1.6-A00.FR.202", "1.6-A00.FR.203", "1.6-A00.FR.204", "1.6-A00.FR.301", "1.6-A00.FR.302",
-    "1.6-A00.FR.303",
+    "1.6-A00.FR.303", "1.6-A00.FR.205", "1.6-A00.FR.304", "2.0.1-A00.FR.205", "2.1-A00.FR.205", "A00.FR.304",
 )  # fmt: skip
 async def test_the_password_goes_with_every_request(
-    profile: SecurityProfile, password: bytes, root: Authority
+    profile: SecurityProfile, text: str, version: OcppVersion, octets: bytes, root: Authority
 ) -> None:
     """Profiles 1 and 2: bytes as they are, whatever they are; with a wrong one there is no link."""
+    password = password_octets(text, version)
+    assert password == octets
     echoes = Echoes()
     requests: list[HandshakeReceived] = []
 
@@ -213,3 +222,26 @@ async def test_the_password_goes_with_every_request(
                     pass
             assert raised.value.failure.reason is FailureReason.UNAUTHORIZED
     assert [asked.credentials for asked in requests] == [right.credentials] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("x" * 15, OcppVersion.V201),
+        ("x" * 65, OcppVersion.V21),
+        ("x" * 15 + chr(0xD800), OcppVersion.V21),
+        ("ab" * 15, OcppVersion.V16),
+        ("ab" * 21, OcppVersion.V16),
+        ("a" * 33, OcppVersion.V16),
+        ("no hexadecimal digits, but long", OcppVersion.V16),
+    ],
+)
+@pytest.mark.requirement(
+    "1.6-A00.FR.205", "1.6-A00.FR.304", "2.0.1-A00.FR.205", "2.1-A00.FR.205", "A00.FR.304"
+)
+def test_a_password_that_does_not_fit_is_refused(text: str, version: OcppVersion) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        password_octets(text, version)
+    assert text not in str(raised.value)
+    with pytest.raises(ConfigurationError, match="16 to 40"):
+        password_octets("x" * 41, OcppVersion.V201, max_length=40)
