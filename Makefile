@@ -43,8 +43,9 @@ coverage: .venv/.dev node tpm sslyze  ## like test, with a browsable report in h
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=ocpp_core --cov-branch --cov-report=html $(PYTEST_ARGS)
 
 coverage-report: .venv/.dev node tpm sslyze  ## the suite, and from what ran docs/requirements.md: which test proves which requirement
-	OCPP_REQUIREMENTS=$(CURDIR)/.requirements.json $(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS); \
-	passed=$$?; PYTHONPATH=tools $(BIN)/python -m requirements .requirements.json docs/requirements.md; exit $$passed
+	rm -f .requirements.json
+	OCPP_REQUIREMENTS=$(CURDIR)/.requirements.json $(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS); passed=$$?; \
+	PYTHONPATH=tools $(BIN)/python -m requirements .requirements.json docs/requirements.md && exit $$passed
 
 wheel: .venv/.dev node tpm sslyze  ## build dist/*.whl and run the suite against it in a clean environment
 	tools/test_wheel.sh $(PYTEST_ARGS)
