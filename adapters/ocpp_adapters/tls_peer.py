@@ -25,15 +25,11 @@ class PeerCertificate:
     """DER, its own first; up to the trust anchor after a full handshake, only its own after a resumed one."""
 
     def names_exactly(self, host: str) -> bool:
-        """Whether it names ``host`` and not just by a wildcard.
-
-        The common name counts if there is no DNS name among the alternative ones (RFC 2818 §3.1).
-        """
+        """Whether any of its names is ``host`` itself (A00.FR.309). A verified certificate that names it by a
+        wildcard only has none such."""
         wanted = host.rstrip(".").lower()
-        common = () if self.dns_names or self.common_name is None else (self.common_name,)
-        return any(
-            wanted == name.rstrip(".").lower() for name in (*self.dns_names, *common, *self.ip_addresses)
-        )
+        names = (self.common_name or "", *self.dns_names, *self.ip_addresses)
+        return any(wanted == name.rstrip(".").lower() for name in names)
 
 
 def peer_certificate(tls: ssl.SSLObject | None) -> PeerCertificate | None:

@@ -216,7 +216,6 @@ class CsmsTls(TlsPolicy):
         """A new context. Reads files."""
         context = PolicyContext(ssl.PROTOCOL_TLS_SERVER)
         self._prepare(context)
-        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         for credential in self.credentials:
             credential(context)
         if self.profile is SecurityProfile.TLS_CERTIFICATE:

@@ -45,6 +45,7 @@ GOOD: dict[str, Callable[[Authority, Authority], Leaf]] = {
     "below an intermediate": lambda root, sub: sub.leaf(),
     "RSA": lambda root, sub: sub.leaf(kind="rsa"),
     "one name of several": lambda root, sub: root.leaf("other.example", names=(dns("a.b"), dns(HOST))),
+    "a wildcard beside the full name": lambda root, sub: root.leaf(HOST, names=(dns("*.example.com"),)),
     "in capitals": lambda root, sub: root.leaf(HOST.upper()),
     "extended key usage": lambda root, sub: root.leaf(purposes=(pki.SERVER_AUTH,)),
 }
