@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,3 +198,13 @@ async def test_no_server_no_tls_and_no_url(
     assert await anyio.to_thread.run_sync(lambda: main(arguments)) == 1
     assert "not over in time" in capsys.readouterr().out
     listener.close()
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from ocpp_station.cli import main; sys.exit(main(['doctor', 'tls', 'wss://csms.example/CP1']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "pip install 'ocpp-core[security]'" in done.stderr
