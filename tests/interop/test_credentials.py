@@ -8,7 +8,7 @@ from ocpp_core.wire import FailureReason
 from tests.interop.conversation import PEERS, Ours, Script, Step, play
 from tests.interop.links import with_their_csms, with_their_station
 
-pytestmark = [pytest.mark.interop, pytest.mark.requirement("A00.FR.203", "A00.FR.204", "A00.FR.205")]
+pytestmark = [pytest.mark.interop, pytest.mark.requirement("A00.FR.203", "A00.FR.204")]
 
 VERSION = OcppVersion.V201
 PASSWORD = "pass:wörd-0123456789"
