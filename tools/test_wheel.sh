@@ -16,6 +16,7 @@ pkg-config --exists tss2-esys 2>/dev/null && extras+=,tpm  # what tools/tpm_pack
 apart=$(mktemp -d)
 trap 'rm -rf "$apart"' EXIT
 cp -R pyproject.toml Makefile README.md CHANGELOG.md tests examples tools fuzz docs benchmarks "$apart"/
+if [ -d .sslyze-venv ]; then ln -s "$root/.sslyze-venv" "$apart"/; fi
 cd "$apart"
 "$root/.wheel-venv/bin/python" - "$root" <<'PY'
 import sys
