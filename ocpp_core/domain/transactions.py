@@ -105,6 +105,11 @@ class TransactionFact:
     samples: tuple[Sample, ...] = ()
 
     @property
+    def told_token(self) -> IdToken | None:
+        """The token that some version tells with this fact, and on which a CSMS then gives its word."""
+        return self.id_token or (self.driver if self.energised else None)
+
+    @property
     def carries_nothing_else(self) -> bool:
         """Whether this Updated tells nothing that must be told once: only such a fact may be thinned out."""
         return (

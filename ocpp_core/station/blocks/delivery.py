@@ -163,7 +163,7 @@ class Delivery:
             self._context.notice(
                 NoticeKind.TIME_ESTIMATED, f"a {fact.phase} of {fact.transaction} carries an estimated time"
             )
-        token = fact.id_token or (fact.driver if fact.energised else None)
+        token = fact.told_token
         if token is not None and not token.fits(dialect.version):
             text = f"{token!r} of {fact.transaction} is longer than {dialect.version} can carry"
             self._context.notice(NoticeKind.TOKEN_REFUSED, text)
@@ -211,7 +211,7 @@ class Delivery:
         if answer.csms_id is not None:
             wire = replace(wire, csms_id=answer.csms_id)
         self._settle(number, fact, wire)
-        token = fact.id_token or (fact.driver if fact.energised else None)
+        token = fact.told_token
         if answer.info is not None and token is not None:
             self._context.events.append(TokenJudged(fact.transaction, token, answer.info))
 

@@ -68,9 +68,11 @@ class Recording:
         """The transaction on this EVSE is over; its kept readings move into the last fact."""
         assert evse.row is not None
         assert evse.transaction is not None
-        series = [sample for _, sample in self._series(evse.transaction)]
+        series = self._series(evse.transaction)
         last = self._sample(evse, ReadingContext.TRANSACTION_END, now)
-        samples = tuple(sample for sample in (evse.row.begin, *series, last) if sample.quantities)
+        samples = tuple(
+            sample for sample in (evse.row.begin, *(kept for _, kept in series), last) if sample.quantities
+        )
         self._record(
             evse,
             Phase.ENDED,
@@ -80,7 +82,7 @@ class Recording:
             stop_reason=ending.reason,
             samples=samples,
         )
-        for key, _ in self._series(evse.transaction):
+        for key, _ in series:
             self._samples.delete(key)
         self._rows.delete(evse.transaction)
         evse.transaction = None
