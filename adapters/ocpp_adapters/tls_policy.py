@@ -10,11 +10,12 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from ocpp_core import ConfigurationError, LocalProtocolError
+from ocpp_core.domain.network import SecurityProfile as SecurityProfile
 
 from .tls_failures import CertificateRefusedError, TlsFault
 from .tls_peer import PeerCertificate, peer_certificate, validity, verified_chain
@@ -42,25 +43,6 @@ Credential: TypeAlias = Callable[[ssl.SSLContext], None]
 Check: TypeAlias = Callable[[PeerCertificate], None]
 """A further look at a certificate that was verified, from what is at hand, without waiting: cached OCSP
 responses, say. Raises CertificateRefusedError."""
-
-
-class SecurityProfile(IntEnum):
-    """The security profiles; 0 is none, for laboratories only."""
-
-    NONE = 0
-    BASIC = 1
-    TLS_BASIC = 2
-    TLS_CERTIFICATE = 3
-
-    @property
-    def secure(self) -> bool:
-        """Whether TLS protects the link."""
-        return self >= SecurityProfile.TLS_BASIC
-
-    @property
-    def password(self) -> bool:
-        """Whether the station proves who it is by HTTP Basic authentication."""
-        return self in {SecurityProfile.BASIC, SecurityProfile.TLS_BASIC}
 
 
 class Names(Enum):

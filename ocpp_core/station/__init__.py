@@ -1,5 +1,6 @@
 """A complete charging station as a pure machine: hardware and frames in, actions out."""
 
+from ..domain.network import NetworkProfile, SecurityProfile
 from .actions import (
     CloseLink,
     DoLock,
@@ -23,6 +24,8 @@ __all__ = [
     "Station",
     "StationConfig",
     "Backoff",
+    "NetworkProfile",
+    "SecurityProfile",
     "TxPoint",
     "PinPolicy",
     "LinkFailure",

@@ -18,12 +18,16 @@ from ..versions import OcppVersion
 
 @dataclass(frozen=True, slots=True)
 class OpenLink:
-    """Connect to the CSMS, offering these subprotocols in order of preference.
+    """Connect to a CSMS, offering these subprotocols in order of preference.
 
+    ``slot`` names the network profile. ``round`` counts how often all profiles were tried in vain: whoever
+    has several passwords or certificates for one, old and new, takes another each round (A02.FR.28).
     Answer with ``link_opened`` or ``link_failed``.
     """
 
     versions: tuple[OcppVersion, ...]
+    slot: int = 0
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,11 @@ class DoLock:
 
 @dataclass(frozen=True, slots=True)
 class LinkChanged:
-    """The link to the CSMS is usable under this version, or gone (None)."""
+    """The link to the CSMS of a network profile is usable under this version, or gone (None)."""
 
     version: OcppVersion | None
     reason: str = ""
+    slot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,7 @@ class NoticeKind(StrEnum):
     TIME_ESTIMATED = "time estimated"
     PEER = "peer"
     PINNED = "version pinned"
+    SECURITY = "security"
 
 
 @dataclass(frozen=True, slots=True)

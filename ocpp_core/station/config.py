@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from ..domain.layout import Layout
 from ..domain.metering import ENERGY_REGISTER
+from ..domain.network import NetworkProfile
 from ..domain.status import BootReason, StationInfo
 from ..errors import ConfigurationError
 from ..messages import STRICT, Tolerance
@@ -67,6 +68,12 @@ class StationConfig:
     layout: Layout = field(default_factory=Layout)
     versions: tuple[OcppVersion, ...] = (OcppVersion.V21, OcppVersion.V201, OcppVersion.V16)
     """Offered in this order."""
+    network_profiles: tuple[NetworkProfile, ...] = (NetworkProfile(),)
+    """The ways to the CSMS, in the order of NetworkConfigurationPriority."""
+    network_attempts: int = 3
+    """NetworkProfileConnectionAttempts: that fail before the next profile's turn."""
+    allow_security_profile_downgrade: bool = False
+    """AllowSecurityProfileDowngrade: whether profile 2 may be used after profile 3 (A00.FR.005)."""
     autoconnect: bool = True
     boot_reason: BootReason = BootReason.POWER_UP
 
@@ -128,7 +135,16 @@ class StationConfig:
             raise ConfigurationError("versions: at least one, each once")
         if not self.tx_start_points or not self.tx_stop_points:
             raise ConfigurationError("tx_start_points and tx_stop_points: at least one each")
-        for name in ("attempts", "outbox_limit", "auth_cache_limit", "ended_samples_limit"):
+        slots = [profile.slot for profile in self.network_profiles]
+        if not slots or len(set(slots)) != len(slots):
+            raise ConfigurationError("network_profiles: at least one, each slot once")
+        for name in (
+            "network_attempts",
+            "attempts",
+            "outbox_limit",
+            "auth_cache_limit",
+            "ended_samples_limit",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}: at least 1")
         for name in _POSITIVE:

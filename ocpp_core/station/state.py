@@ -20,17 +20,23 @@ def state_of(
 ) -> dict[str, Any]:
     """The state of a whole station; tokens are shown, so it is no log line."""
     clock = context.clock
+    pinned = delivery.pinned(connectivity.profile.csms)
     return {
         "connection": {
             "state": connectivity.link.value,
             "subprotocol": connectivity.version.value if connectivity.version else None,
             "wanted": connectivity.wanted,
+            "slot": connectivity.profile.slot,
         },
         "registration": provisioning.status.value if provisioning.status else None,
         "heartbeat_interval": provisioning.heartbeat_interval,
         "clock": {"utc_ms": clock.utc_ms(now), "boot": clock.boot},
         "store": "ok" if context.out.healthy else "failed",
-        "queue": {"facts": len(delivery), "pinned": delivery.pinned.value if delivery.pinned else None},
+        "queue": {
+            "facts": len(delivery),
+            "elsewhere": delivery.elsewhere,
+            "pinned": pinned.value if pinned else None,
+        },
         "timers": {
             f"{deadline}/{number}" if number else str(deadline): at - now
             for (deadline, number), at in context.timers.items()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..clock import Boot, Clock
 from ..domain.metering import Quantity, Sample
+from ..domain.network import NetworkProfile
 from ..domain.status import RegistrationStatus
 from ..domain.time import Stamp
 from ..domain.tokens import IdToken
@@ -39,6 +40,7 @@ from .blocks.delivery import Delivery
 from .blocks.provisioning import Provisioning
 from .blocks.recording import Recording
 from .blocks.remote import Remote
+from .blocks.rotation import Rotation
 from .blocks.transactions import Transactions
 from .config import StationConfig
 from .context import Accepted, Context, Deadline, DomainEvent, Failure, Intent, Work
@@ -47,7 +49,7 @@ from .dialects import dialect_for
 from .evse import Evse
 from .output import Output
 from .state import state_of
-from .tables import BootRow, CachedToken, OutboxRow, Table, TransactionRow, WireRow
+from .tables import BootRow, CachedToken, NetworkRow, OutboxRow, Table, TransactionRow, WireRow
 
 _FAILURES = {
     FailureReason.TIMEOUT: Failure.TIMEOUT,
@@ -79,8 +81,9 @@ class Station:
             out=Output(self._tables, config.outbox_limit),
             evses={number: Evse(number) for number in config.layout.evses},
         )
-        self._connectivity = Connectivity(context)
         self._delivery = Delivery(context, outbox, Table(self._tables, "wires", WireRow))
+        rotation = Rotation(context, Table(self._tables, "network", NetworkRow))
+        self._connectivity = Connectivity(context, rotation, self._offer)
         self._provisioning = Provisioning(context, self._connectivity, boots)
         self._availability = Availability(context, self._delivery, now)
         recording = Recording(context, self._delivery, transactions, samples)
@@ -100,7 +103,7 @@ class Station:
         self._rpc: RpcSession | None = None
         self._in_flight: Intent | None = None
         if config.autoconnect:
-            self._connectivity.connect(self._offer, now)
+            self._connectivity.connect(None, now)
         self._settle(now)
 
     # ------------------------------------------------------------------ the machine's verbs
@@ -150,9 +153,13 @@ class Station:
 
     # ------------------------------------------------------------------ the link
 
-    def connect(self, now: float) -> None:
-        """Want the link to the CSMS, at once."""
-        self._connectivity.connect(self._offer, now)
+    def connect(self, now: float, slot: int | None = None) -> None:
+        """Want the link to the CSMS, at once: by the network profile of ``slot``, or whose turn it is.
+
+        A link by another profile is closed first (B10.FR.06). Raises :class:`LocalProtocolError` if there is
+        no such profile, or it is less secure than the last one that connected (A05.FR.06).
+        """
+        self._connectivity.connect(slot, now)
 
     def disconnect(self, now: float) -> None:
         """Close the link and stay away until :meth:`connect`."""
@@ -164,23 +171,23 @@ class Station:
         if version is None:
             return
         self._dialect = dialect_for(version)
-        config = RpcConfig(
-            message_timeout=self.config.message_timeout, queue_limit=0, tolerance=self.config.tolerance
-        )
+        profile = self._connectivity.profile
+        timeout = profile.message_timeout or self.config.message_timeout
+        config = RpcConfig(message_timeout=timeout, queue_limit=0, tolerance=self.config.tolerance)
         self._rpc = RpcSession(version, Role.STATION, self._context.entropy, config)
         lost_at = self._connectivity.lost_at
         if lost_at is not None and now - lost_at > self.config.offline_threshold:
             self._availability.forget()
         self._availability.link_opened()
-        self._delivery.link_opened()
-        self._provisioning.link_opened(version, now)
+        self._delivery.link_opened(profile.csms)
+        self._provisioning.link_opened(version, profile, now)
         self._settle(now)
 
     def link_failed(self, reason: LinkFailure, detail: str, now: float) -> None:
         """The WebSocket could not be opened. Raises :class:`LocalProtocolError` if none was asked for."""
         self._connectivity.failed(reason, detail, now)
         if reason is LinkFailure.REFUSED_SUBPROTOCOL:
-            self._delivery.version_refused()
+            self._delivery.version_refused(self._connectivity.profile.csms)
         self._settle(now)
 
     def link_closed(self, code: int, reason: str, now: float) -> None:
@@ -256,14 +263,13 @@ class Station:
 
     # ------------------------------------------------------------------ inside
 
-    @property
-    def _offer(self) -> tuple[OcppVersion, ...]:
-        pinned = self._delivery.pinned
-        return self.config.versions if pinned is None else (pinned,)
+    def _offer(self, profile: NetworkProfile) -> tuple[OcppVersion, ...]:
+        pinned = self._delivery.pinned(profile.csms)
+        return (profile.versions or self.config.versions) if pinned is None else (pinned,)
 
     def _handle_deadline(self, deadline: Deadline, number: int, now: float) -> None:
         if deadline in (Deadline.DIAL, Deadline.REDIAL):
-            self._connectivity.handle(deadline, self._offer, now)
+            self._connectivity.handle(deadline, now)
         elif deadline in (Deadline.BOOT, Deadline.HEARTBEAT):
             self._provisioning.handle(deadline)
         elif deadline is Deadline.STORE_RETRY:
@@ -285,6 +291,7 @@ class Station:
     def _route(self, event: DomainEvent, now: float) -> None:
         if isinstance(event, Accepted):
             self._availability.forget()
+            self._delivery.registered()
         else:
             self._authorization.remember(event.token, event.info)
             self._transactions.judged(event.transaction, event.token, event.info, now)

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..clock import Anchor
 from ..domain.metering import Sample
+from ..domain.network import SecurityProfile
 from ..domain.tokens import ANY_TYPE, IdToken, IdTokenInfo
 from ..domain.transactions import TransactionFact
 from ..errors import StoreError
@@ -79,6 +80,7 @@ class WireRow:
     own begin of the transaction was sent or given up; ``csms_id`` is 1.6's transactionId, -1 where the start
     could never be delivered (1.6 errata 3.18). ``began_utc_ms`` and ``last_utc_ms`` keep timestamps within
     the transaction and from going backwards. ``handed_over``: the operator is told the rest, no CSMS is.
+    ``csms`` names the CSMS that was told (:class:`~ocpp_core.domain.network.NetworkProfile`).
     """
 
     version: OcppVersion
@@ -88,6 +90,7 @@ class WireRow:
     began_utc_ms: int = 0
     last_utc_ms: int = 0
     handed_over: bool = False
+    csms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,13 @@ class CachedToken:
     info: IdTokenInfo
     learned: int
     type: str = ANY_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """What outlives a boot of the ways to the CSMS (one row): how secure the last link was."""
+
+    security_profile: SecurityProfile
 
 
 @cache

@@ -13,13 +13,18 @@ def test_all_versions_are_offered_in_order_of_preference():
     bench = Bench(V201, config=config())
     assert bench.done(OpenLink) == [OpenLink((V21, V201, V16))]
     assert bench.done(LinkChanged) == [LinkChanged(V201)]
-    assert bench.state()["connection"] == {"state": "open", "subprotocol": "ocpp2.0.1", "wanted": True}
+    assert bench.state()["connection"] == {
+        "state": "open",
+        "subprotocol": "ocpp2.0.1",
+        "wanted": True,
+        "slot": 0,
+    }
 
 
 def test_a_station_may_wait_to_be_told():
     bench = Bench(autoconnect=False)
     assert bench.done(OpenLink) == []
-    assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False}
+    assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False, "slot": 0}
     assert bench.station.next_timer() is None
     bench.mend()
     assert bench.registered == "Accepted"
@@ -97,7 +102,7 @@ def test_a_link_that_opens_while_it_is_given_up_stays_given_up():
     assert not bench.online
     bench.drain()
     assert bench.frames == []
-    assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False}
+    assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False, "slot": 0}
 
 
 @pytest.mark.requirement("2.0.1-J-3.1.2", "1.6-J-3.1.2")

@@ -1,12 +1,15 @@
 """The link to the CSMS: when to dial, what to offer, how long to wait (2.x B09/B10, RetryBackOff…)."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
+from ...domain.network import NetworkProfile
 from ...entropy import fraction
 from ...errors import LocalProtocolError
 from ...versions import OcppVersion
 from ..actions import CloseLink, LinkChanged, NoticeKind, OpenLink
 from ..context import Context, Deadline
+from .rotation import Rotation
 
 _DIAL = (Deadline.DIAL, 0)
 _REDIAL = (Deadline.REDIAL, 0)
@@ -20,8 +23,14 @@ class LinkFailure(StrEnum):
     UNREACHABLE = "unreachable"
     REFUSED_SUBPROTOCOL = "refused subprotocol"
     UNAUTHORIZED = "unauthorized"
+    """The CSMS refused the station's password or certificate."""
     NOT_FOUND = "not found"
     BAD_CERTIFICATE = "bad certificate"
+    """The CSMS's."""
+    TLS_VERSION = "TLS version"
+    """None in common that OCPP allows."""
+    TLS_CIPHER_SUITE = "TLS cipher suite"
+    """None in common that OCPP allows."""
     HTTP = "http"
     TIMEOUT = "timeout"
 
@@ -40,17 +49,41 @@ class Link(StrEnum):
 
 
 class Connectivity:
-    """Keeps the link open while it is wanted."""
+    """Keeps a link open while it is wanted; which one is up to the :class:`Rotation`.
 
-    __slots__ = ("_context", "_eager", "_failures", "_offered", "link", "lost_at", "version", "wanted")
+    ``offer`` tells which versions to offer by a network profile.
+    """
 
-    def __init__(self, context: Context) -> None:
+    __slots__ = (
+        "_context",
+        "_eager",
+        "_failures",
+        "_offer",
+        "_offered",
+        "_rotation",
+        "link",
+        "lost_at",
+        "profile",
+        "version",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        rotation: Rotation,
+        offer: Callable[[NetworkProfile], tuple[OcppVersion, ...]],
+    ) -> None:
         self._context = context
+        self._rotation = rotation
+        self._offer = offer
         self._failures = 0
         self._eager = False
         """Whether to dial anew without back-off once the link that is closing is gone."""
         self._offered: tuple[OcppVersion, ...] = ()
         self.link = Link.IDLE
+        self.profile = rotation.profile
+        """By which the link was dialled last."""
         self.version: OcppVersion | None = None
         self.wanted = context.config.autoconnect
         self.lost_at: float | None = None
@@ -61,13 +94,21 @@ class Connectivity:
         """Whether frames can be sent."""
         return self.link is Link.OPEN
 
-    def connect(self, versions: tuple[OcppVersion, ...], now: float) -> None:
-        """Want the link, at once (one that is closing is dialled anew when it is gone)."""
+    def connect(self, slot: int | None, now: float) -> None:
+        """Want the link, at once; one by another profile than that of ``slot`` is closed first (B10.FR.06).
+
+        Raises :class:`LocalProtocolError` if there is no such profile, or it is not secure enough.
+        """
+        if slot is not None:
+            self._rotation.choose(slot)
         self.wanted = True
         if self.link in (Link.IDLE, Link.WAITING):
-            self._dial(versions, now)
+            self._dial(now)
         elif self.link is Link.CLOSING:
             self._eager = True
+        elif slot not in (None, self.profile.slot):
+            self._eager = True
+            self._close(NORMAL_CLOSURE, "another network profile")
 
     def disconnect(self) -> None:
         """No longer want the link, until :meth:`connect`."""
@@ -95,8 +136,9 @@ class Connectivity:
         self._context.timers.cancel(_DIAL)
         self.link = Link.OPEN
         self.version = offered[subprotocol]
-        self._context.out.do(LinkChanged(self.version))
+        self._context.out.do(LinkChanged(self.version, slot=self.profile.slot))
         self._failures = 0
+        self._rotation.connected()
         return self.version
 
     def failed(self, reason: LinkFailure, detail: str, now: float) -> None:
@@ -111,20 +153,21 @@ class Connectivity:
             raise LocalProtocolError(f"there is no link to lose (the link is {self.link})")
         self._gone(f"{code} {reason}".strip(), now)
 
-    def handle(self, deadline: Deadline, versions: tuple[OcppVersion, ...], now: float) -> None:
+    def handle(self, deadline: Deadline, now: float) -> None:
         """A deadline of this block passed."""
         if deadline is Deadline.REDIAL:
-            self._dial(versions, now)
+            self._dial(now)
         else:
             self._close(NORMAL_CLOSURE, "dialling took too long")
 
-    def _dial(self, versions: tuple[OcppVersion, ...], now: float) -> None:
+    def _dial(self, now: float) -> None:
         timers = self._context.timers
         timers.cancel(_REDIAL)
         timers.set(_DIAL, now + self._context.config.dial_timeout)
         self.link = Link.DIALING
-        self._offered = versions
-        self._context.out.do(OpenLink(versions))
+        self.profile = self._rotation.profile
+        self._offered = self._offer(self.profile)
+        self._context.out.do(OpenLink(self._offered, self.profile.slot, self._rotation.round))
 
     def _close(self, code: int, reason: str) -> None:
         self._context.timers.cancel(_DIAL)
@@ -134,10 +177,11 @@ class Connectivity:
     def _gone(self, reason: str, now: float) -> None:
         context = self._context
         context.timers.cancel(_DIAL)
-        if self.version is not None:
+        was_open = self.version is not None
+        if was_open:
             self.lost_at = now
         self.version = None
-        context.out.do(LinkChanged(None, reason))
+        context.out.do(LinkChanged(None, reason, self.profile.slot))
         if not self.wanted:
             self.link = Link.IDLE
             return
@@ -146,6 +190,8 @@ class Connectivity:
             self._eager = False
             context.timers.set(_REDIAL, now)
             return
+        if not was_open:
+            self._rotation.failed()
         self._failures += 1
         wait = context.config.backoff.wait(self._failures, fraction(context.entropy))
         context.timers.set(_REDIAL, now + wait)

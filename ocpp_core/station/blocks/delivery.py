@@ -30,6 +30,8 @@ class Delivery:
 
     __slots__ = (
         "_context",
+        "_csms",
+        "_elsewhere",
         "_facts",
         "_handed_over",
         "_next",
@@ -44,6 +46,10 @@ class Delivery:
         self._outbox = outbox
         self._wires = wires
         self._facts: OrderedDict[int, OutboxRow] = OrderedDict(outbox.numbered())
+        self._csms = context.config.network_profiles[0].csms
+        """Which one is at the other end of the link, or was last."""
+        self._elsewhere: set[str] = set()
+        """Transactions of which another CSMS was told, and not the operator."""
         self._next = next(reversed(self._facts), -1) + 1
         self._online_from = self._next
         """The first fact that was recorded over the present link."""
@@ -67,10 +73,15 @@ class Delivery:
         waiting = head is not None and head < barrier
         return not waiting or _RETRY in self._context.timers or not self._context.out.healthy
 
+    def pinned(self, csms: str) -> OcppVersion | None:
+        """The version that transactions already told to a CSMS hold the station to."""
+        wires = (wire for _, wire in self._wires.items() if wire.csms == csms and not wire.handed_over)
+        return next((wire.version for wire in wires), None)
+
     @property
-    def pinned(self) -> OcppVersion | None:
-        """The version that transactions already on the wire hold the station to."""
-        return next((wire.version for _, wire in self._wires.items() if not wire.handed_over), None)
+    def elsewhere(self) -> int:
+        """How many facts wait for another CSMS than this one."""
+        return sum(row.fact.transaction in self._elsewhere for row in self._facts.values())
 
     @property
     def full(self) -> bool:
@@ -78,9 +89,11 @@ class Delivery:
         return len(self._facts) >= self._context.config.outbox_limit and not self._thinnable()
 
     def csms_id_of(self, transaction: str) -> int | None:
-        """The number by which a 1.6 CSMS knows a transaction, if it gave one (or -1 where it never could)."""
+        """The number by which this 1.6 CSMS knows a transaction, if it gave one (-1 where it never could)."""
         wire = self._wires.get(transaction)
-        return None if wire is None or wire.handed_over else wire.csms_id
+        if wire is None or transaction in self._handed_over or transaction in self._elsewhere:
+            return None
+        return wire.csms_id
 
     # recording
 
@@ -140,18 +153,16 @@ class Delivery:
         return None
 
     def _head(self) -> int | None:
-        """The oldest fact that a CSMS is to be told."""
-        if not self._handed_over:
+        """The oldest fact that this CSMS is to be told."""
+        others = self._handed_over | self._elsewhere
+        if not others:
             return next(iter(self._facts), None)
-        return next(
-            (number for number, row in self._facts.items() if row.fact.transaction not in self._handed_over),
-            None,
-        )
+        return next((key for key, row in self._facts.items() if row.fact.transaction not in others), None)
 
     def _prepare(self, number: int, row: OutboxRow, dialect: StationDialect) -> OutboxRow | None:
         """Fix what the wire will say of a fact; None: the version says nothing of it, or not yet."""
         fact = row.fact
-        wire = self._wires.get(fact.transaction) or WireRow(dialect.version)
+        wire = self._wires.get(fact.transaction) or WireRow(dialect.version, csms=self._csms)
         planned = dialect.plan(fact, wire)
         if planned is None:
             self._settle(number, fact, wire)
@@ -237,28 +248,45 @@ class Delivery:
             wire = replace(wire, csms_id=NO_CSMS_ID)
         self._settle(number, fact, wire)
 
-    def link_opened(self) -> None:
+    def link_opened(self, csms: str) -> None:
         """What was recorded so far happened, or waited, while the station was offline."""
         self._online_from = self._next
+        self._csms = csms
+        self._elsewhere = {
+            key for key, wire in self._wires.items() if wire.csms != csms and not wire.handed_over
+        }
 
     def link_lost(self) -> None:
         """A retry waits on a live link only."""
         self._context.timers.cancel(_RETRY)
 
-    # a CSMS that refuses the version to which transactions are pinned
+    # a CSMS that is not told the rest of open transactions
 
-    def version_refused(self) -> None:
+    def version_refused(self, csms: str) -> None:
         """The server refused what was offered; if that was for open transactions, do as configured."""
-        pinned, policy = self.pinned, self._context.config.pin_policy
-        if pinned is None:
-            return
-        self._context.notice(
-            NoticeKind.PINNED, f"the CSMS refused {pinned}, to which open transactions are bound: {policy}"
-        )
+        pinned = self.pinned(csms)
+        if pinned is not None:
+            self._pinned(
+                f"the CSMS refused {pinned}, to which open transactions are bound",
+                {key for key, wire in self._wires.items() if wire.csms == csms},
+            )
+
+    def registered(self) -> None:
+        """The CSMS took the station; what is left to tell another one waits, or as configured (B10.FR.05)."""
+        if self._elsewhere:
+            told = ", ".join(sorted(self._elsewhere))
+            self._pinned(f"another CSMS was told of open transactions: {told}", self._elsewhere)
+
+    def _pinned(self, why: str, transactions: set[str]) -> None:
+        policy = self._context.config.pin_policy
+        self._context.notice(NoticeKind.PINNED, f"{why}: {policy}")
         if policy is PinPolicy.HAND_OVER:
-            for transaction, wire in self._wires.items():
+            for transaction in transactions:
+                wire = self._wires.get(transaction)
+                assert wire is not None
                 self._wires.put(transaction, replace(wire, handed_over=True))
-                self._handed_over.add(transaction)
+            self._handed_over |= transactions
+            self._elsewhere -= transactions
 
     def pass_on(self) -> None:
         """Give the operator the facts of transactions handed over; called after every input.

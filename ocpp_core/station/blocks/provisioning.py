@@ -1,7 +1,9 @@
 """Registration with the CSMS, and the heartbeat (2.x B01-B03, G02; 1.6 §4.2, §4.6)."""
 
+from ...domain.network import NetworkProfile
 from ...domain.status import BootReason, RegistrationStatus
 from ...messages import Response
+from ...versions import OcppVersion
 from ..actions import NoticeKind, RegistrationChanged
 from ..context import Accepted, Context, Deadline, Failure, Intent, Work
 from ..dialect import StationDialect
@@ -29,7 +31,7 @@ class Provisioning:
         "_heartbeat_due",
         "_heartbeat_triggered",
         "_interval",
-        "_version",
+        "_registered_by",
         "status",
     )
 
@@ -43,7 +45,7 @@ class Provisioning:
         self._heartbeat_due = False
         self._heartbeat_triggered = False
         self._interval = context.config.heartbeat_interval
-        self._version: str | None = None
+        self._registered_by: tuple[OcppVersion, NetworkProfile] | None = None
         self.status: RegistrationStatus | None = None
         """What the CSMS last said; it belongs to the identity and outlives the link (pitfall of B01)."""
 
@@ -57,10 +59,13 @@ class Provisioning:
         """Seconds between heartbeats."""
         return self._interval
 
-    def link_opened(self, version: str, now: float) -> None:
-        """A reconnect needs no new boot while the station is accepted under the same version."""
-        if self._version != version:
-            self._version = version
+    def link_opened(self, version: OcppVersion, profile: NetworkProfile, now: float) -> None:
+        """A reconnect needs no new boot while the station is accepted, unless by another version or network
+        profile (B10.FR.10)."""
+        if self._registered_by != (version, profile):
+            if self._registered_by is not None and self._registered_by[1].csms != profile.csms:
+                self._context.timers.cancel(_BOOT)  # another CSMS has asked for that interval
+            self._registered_by = (version, profile)
             self.status = None
         if self.status is RegistrationStatus.ACCEPTED:
             self._arm_heartbeat(now)
