@@ -15,7 +15,6 @@ from ocpp_core.entropy import Entropy
 from ocpp_core.wire import (
     ClientConfig,
     Closed,
-    Endpoint,
     HandshakeFailed,
     LinkState,
     WebSocketClient,
@@ -23,6 +22,7 @@ from ocpp_core.wire import (
 )
 
 from .driver import Driver
+from .routes import Route
 from .sessions import GOING_AWAY, Limits, Session
 from .stores import Finish, Submit
 from .tls_failures import diagnose
@@ -258,34 +258,38 @@ def in_thread(tasks: TaskGroup) -> Submit:
     return submit
 
 
-Dial: TypeAlias = Callable[[Endpoint, ssl.SSLContext | None], Awaitable[ByteStream]]
-"""Opens the transport to what a connection URL names, as :func:`dial` does."""
+Dial: TypeAlias = Callable[[Route], Awaitable[ByteStream]]
+"""Opens the transport by a route, with TLS for ``wss://``, as :func:`dial` does."""
 
 
-async def dial(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) -> ByteStream:
-    """Connect to what a connection URL names, with TLS for ``wss://``.
+async def dial(route: Route) -> ByteStream:
+    """Connect by a route, with TLS for ``wss://``.
 
     Raises:
         OSError: nobody is there, or as :func:`secure`.
     """
-    return await secure(await anyio.connect_tcp(endpoint.host, endpoint.port), endpoint, ssl_context)
+    return await secure(await connect(route), route)
 
 
-async def secure(
-    stream: ByteStream, endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None
-) -> ByteStream:
-    """Put TLS on a new connection if its URL is ``wss://``; closes the connection if that fails.
+async def connect(route: Route) -> ByteStream:
+    """Open the connection of a route, without TLS. Raises OSError: nobody is there."""
+    endpoint = route.config.endpoint
+    return await anyio.connect_tcp(endpoint.host, endpoint.port)
+
+
+async def secure(stream: ByteStream, route: Route) -> ByteStream:
+    """Put TLS on a new connection if its route's URL is ``wss://``; closes the connection if that fails.
 
     Raises:
         OSError: the connection ended; :class:`ssl.SSLError`, a subclass: TLS failed, or the certificate is
             not trusted (:class:`ssl.SSLCertVerificationError`).
     """
-    if not endpoint.secure:
+    context = route.context()
+    if context is None:
         return stream
+    hostname = route.config.endpoint.host
     try:
-        return await TLSStream.wrap(
-            stream, hostname=endpoint.host, ssl_context=ssl_context, standard_compatible=False
-        )
+        return await TLSStream.wrap(stream, hostname=hostname, ssl_context=context, standard_compatible=False)
     except BaseException as error:
         await anyio.aclose_forcefully(stream)
         if isinstance(error, anyio.EndOfStream | anyio.BrokenResourceError):

@@ -14,6 +14,7 @@ from ocpp_core.rpc import RpcConfig
 from ocpp_core.wire import ClientConfig, HandshakeFailed
 
 from .anyio_link import AnyioConcurrency, ClientStream, Dial, dial, unwrap
+from .routes import Route, route_of
 from .rpc_client import AnnouncedLink, refuse_all
 from .rpc_client import HandshakeFailedError as HandshakeFailedError
 from .rpc_link import Handler, RpcLink
@@ -21,7 +22,7 @@ from .rpc_link import Handler, RpcLink
 
 @asynccontextmanager
 async def open_rpc(
-    config: ClientConfig,
+    route: ClientConfig | Route,
     handler: Handler = refuse_all,
     *,
     ssl_context: ssl.SSLContext | None = None,
@@ -32,10 +33,10 @@ async def open_rpc(
     """Connect as a station; a context manager that closes the link in good order.
 
     Arguments:
-        config: the connection URL (:func:`~ocpp_core.wire.connection_url` makes one), the versions offered
-            as ``subprotocols``, the credentials.
+        route: the connection URL (:func:`~ocpp_core.wire.connection_url` makes one), the versions offered
+            as ``subprotocols``, the credentials; and how to get there, if there is more to it.
         handler: what answers the CSMS's calls.
-        ssl_context: for ``wss://``; None: the system's default.
+        ssl_context: for ``wss://`` if the route has none; None: the system's default.
         rpc: time-out and limits of calls.
         entropy: the source of masking keys and message ids; must be cryptographic in the field.
         dial: opens the transport; :func:`~ocpp_adapters.anyio_tls.dial_in_worker` if the TLS key is in a TPM.
@@ -47,11 +48,12 @@ async def open_rpc(
         HandshakeFailedError: the CSMS refused.
         OSError: nobody is there, or TLS failed.
     """
-    stream = await dial(config.endpoint, ssl_context)
+    route = route_of(route, ssl_context)
+    stream = await dial(route)
     try:
         async with anyio.create_task_group() as tasks:
             link = AnnouncedLink(Role.STATION, handler, AnyioConcurrency(tasks), rpc, entropy)
-            await tasks.start(_drive, ClientStream(stream, config, link, entropy), link)
+            await tasks.start(_drive, ClientStream(stream, route.config, link, entropy), link)
             yield link
             link.close()
             await link.wait_closed()

@@ -17,10 +17,11 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.station import LinkFailure, OpenLink, Station
-from ocpp_core.wire import ClientConfig, HandshakeFailed
+from ocpp_core.station import LinkFailure, Station
+from ocpp_core.wire import HandshakeFailed
 
 from .anyio_link import Alarm, ClientStream, Dial, dial, in_thread, unwrap
+from .routes import Route, Routes, RouteTable
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
 from .tls_failures import diagnose
@@ -33,19 +34,17 @@ class StationRunner(Runner):
     def __init__(
         self,
         station: Station,
-        config: ClientConfig,
+        routes: RouteTable,
         hardware: Hardware,
         observe: Observer,
         *,
         committer: Committer,
         tasks: TaskGroup,
-        ssl_context: ssl.SSLContext | None,
         entropy: Entropy,
         dial: Dial,
     ) -> None:
-        super().__init__(station, config, hardware, observe, committer)
+        super().__init__(station, routes, hardware, observe, committer)
         self._tasks = tasks
-        self._ssl_context = ssl_context
         self._entropy = entropy
         self._dial = dial
         self._dialling: anyio.CancelScope | None = None
@@ -68,24 +67,23 @@ class StationRunner(Runner):
     def _rearm(self) -> None:
         self._alarm.rearm()
 
-    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
-        del action
+    def _open_link(self, route: Route) -> None:
         self._dialling = dialling = anyio.CancelScope()  # now, as the next action may call it off
-        self._tasks.start_soon(self._connect, config, dialling)
+        self._tasks.start_soon(self._connect, route, dialling)
 
     def _stop_dialling(self) -> None:
         if self._dialling is not None:
             self._dialling.cancel()
 
-    async def _connect(self, config: ClientConfig, dialling: anyio.CancelScope) -> None:
-        stream = await self._attempt(config, dialling)
+    async def _connect(self, route: Route, dialling: anyio.CancelScope) -> None:
+        stream = await self._attempt(route, dialling)
         if isinstance(stream, tuple):
             self._link_failed(*stream)
             return
         if isinstance(stream, HandshakeFailed):
             self._handshake_failed(stream)
             return
-        link = ClientStream(stream, config, StationSession(self), self._entropy)
+        link = ClientStream(stream, route.config, StationSession(self), self._entropy)
         self._attach(link)
         try:
             outcome = await link.run()
@@ -94,14 +92,14 @@ class StationRunner(Runner):
         self._link_over(link, outcome)
 
     async def _attempt(
-        self, config: ClientConfig, dialling: anyio.CancelScope
+        self, route: Route, dialling: anyio.CancelScope
     ) -> ByteStream | HandshakeFailed | tuple[LinkFailure, str]:
         """Dial; returns the connection, or why there is none."""
         stream: ByteStream | None = None
         try:
             with dialling:
-                dialling.deadline = anyio.current_time() + config.handshake_timeout
-                stream = await self._dial(config.endpoint, self._ssl_context)
+                dialling.deadline = anyio.current_time() + route.config.handshake_timeout
+                stream = await self._dial(route)
         except ssl.SSLError as error:
             return tls_handshake_failed(diagnose(error))
         except OSError as error:
@@ -118,7 +116,7 @@ class StationRunner(Runner):
 @asynccontextmanager
 async def connect_station(
     station: Station,
-    config: ClientConfig,
+    routes: Routes,
     store: Store,
     hardware: Hardware,
     *,
@@ -131,25 +129,28 @@ async def connect_station(
 
     Arguments:
         station: made with ``store.load()`` as its snapshot and ``anyio.current_time()`` as its ``now``.
-        config: the connection URL, credentials and limits of its links; the station says which versions are
-            offered.
+        routes: the connection URL, credentials and limits of its links, and how to get there; the station
+            says which versions are offered.
         store: where its rows go: a MemoryStore at once, any other from a worker thread.
         hardware: what it commands.
         observe: sees what happens.
-        ssl_context: for ``wss://``; None: the system's default.
+        ssl_context: for routes to ``wss://`` that have none; None: the system's default.
         entropy: of the WebSocket's masking keys; must be cryptographic in the field.
         dial: opens the transport.
+
+    Raises:
+        ConfigurationError: a network profile of the station has no route.
     """
+    table = RouteTable(routes, station.config, ssl_context)
     try:
         async with anyio.create_task_group() as tasks:
             runner = StationRunner(
                 station,
-                config,
+                table,
                 hardware,
                 observe,
                 committer=committer_for(store, in_thread(tasks)),
                 tasks=tasks,
-                ssl_context=ssl_context,
                 entropy=entropy,
                 dial=dial,
             )

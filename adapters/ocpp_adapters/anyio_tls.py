@@ -11,15 +11,17 @@ import anyio.to_thread
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
-from ocpp_core.wire import CloseTransport, Endpoint, SendBytes
+from ocpp_core.wire import CloseTransport, SendBytes
 
+from .anyio_link import connect
+from .routes import Route
 from .tls_link import PeerFinished, Plaintext, TlsFailed, TlsLink, TlsState
 
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
-async def dial_in_worker(endpoint: Endpoint, ssl_context: ssl.SSLContext | None = None) -> ByteStream:
-    """Connect to what a connection URL names; the TLS handshake of ``wss://`` runs in worker threads.
+async def dial_in_worker(route: Route) -> ByteStream:
+    """Connect by a route; the TLS handshake of ``wss://`` runs in worker threads.
 
     To be passed as ``dial`` to :func:`~ocpp_adapters.anyio_station.connect_station` and
     :func:`~ocpp_adapters.anyio_rpc.open_rpc`.
@@ -27,10 +29,9 @@ async def dial_in_worker(endpoint: Endpoint, ssl_context: ssl.SSLContext | None 
     Raises:
         OSError: nobody is there, or as :func:`secure_in_worker`.
     """
-    stream = await anyio.connect_tcp(endpoint.host, endpoint.port)
-    if not endpoint.secure:
-        return stream
-    return await secure_in_worker(stream, endpoint.host, ssl_context or ssl.create_default_context())
+    context = route.context()
+    stream = await connect(route)
+    return stream if context is None else await secure_in_worker(stream, route.config.endpoint.host, context)
 
 
 async def secure_in_worker(stream: ByteStream, hostname: str, ssl_context: ssl.SSLContext) -> ByteStream:

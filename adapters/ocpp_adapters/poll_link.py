@@ -4,22 +4,22 @@ import errno
 import math
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, Final, TypeAlias
 
-from ocpp_core.wire import Endpoint
-
 from .poll import Poll
+from .routes import Route
 from .socket_link import SocketDriver, now
 
 _CHUNK: Final = 16 << 10
 """Bytes read at a time: what they hold is handled within one step."""
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY}
 
-Connected: TypeAlias = Callable[[socket.socket | OSError], None]
-"""Called once, with a connection or with why there is none."""
+Connected: TypeAlias = Callable[[socket.socket | OSError, ssl.SSLContext | None], None]
+"""Called once, with a connection, and the context if TLS is to be put on it, or with why there is none."""
 
 
 class Carried:
@@ -100,19 +100,19 @@ class Dialling:
     __slots__ = (
         "_addresses",
         "_connected",
+        "_context",
         "_deadline",
-        "_endpoint",
         "_poll",
+        "_route",
         "_socket",
-        "_timeout",
         "armed",
     )
 
-    def __init__(self, poll: Poll, endpoint: Endpoint, timeout: float, connected: Connected) -> None:
+    def __init__(self, poll: Poll, route: Route, connected: Connected) -> None:
         self.armed = math.inf
         self._poll = poll
-        self._endpoint = endpoint
-        self._timeout = timeout
+        self._route = route
+        self._context: ssl.SSLContext | None = None
         self._connected: Connected | None = connected
         self._deadline: float | None = None
         self._addresses: list[tuple[Any, ...]] = []
@@ -140,8 +140,10 @@ class Dialling:
         """A step of its own: the system may take its time, unless the address is numeric."""
         if self._connected is None:
             return
+        endpoint = self._route.config.endpoint
         try:
-            found = socket.getaddrinfo(self._endpoint.host, self._endpoint.port, type=socket.SOCK_STREAM)
+            self._context = self._route.context()
+            found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
         except OSError as error:
             self._tell(error)
             return
@@ -150,7 +152,7 @@ class Dialling:
 
     def _next(self) -> None:
         family, address = self._addresses.pop(0)
-        self._deadline = now() + self._timeout / (len(self._addresses) + 1)
+        self._deadline = now() + self._route.config.handshake_timeout / (len(self._addresses) + 1)
         self._poll.changed(self)
         try:
             self._socket = socket.socket(family, socket.SOCK_STREAM)
@@ -196,4 +198,4 @@ class Dialling:
         self._deadline = None
         connected, self._connected = self._connected, None
         assert connected is not None
-        connected(outcome)
+        connected(outcome, self._context)

@@ -24,6 +24,7 @@ from ocpp_core.wire import ClientConfig, Closed, HandshakeFailed
 
 from .poll import Poll, Task
 from .poll_link import Carried, Dialling
+from .routes import Route, route_of
 from .rpc_client import HandshakeFailedError, refuse_all
 from .rpc_link import Handler, RpcLink
 from .socket_link import ClientSocket
@@ -35,23 +36,19 @@ class PolledLink:
     def __init__(
         self,
         poll: Poll,
-        config: ClientConfig,
+        route: Route,
         session: RpcLink,
         entropy: Entropy,
-        ssl_context: ssl.SSLContext | None,
     ) -> None:
         self._poll = poll
-        self._config = config
+        self._config = route.config
         self.session = session
         """For the coroutines of the poll: ``await link.session.call(...)``."""
         self._entropy = entropy
-        self._ssl_context = ssl_context
         self._driver: ClientSocket | None = None
         self._closed: Closed | None = None
         self._failure: Exception | None = None
-        self._dialling: Dialling | None = Dialling(
-            poll, config.endpoint, config.handshake_timeout, self._connected
-        )
+        self._dialling: Dialling | None = Dialling(poll, route, self._connected)
 
     @property
     def opened(self) -> bool:
@@ -88,13 +85,13 @@ class PolledLink:
         elif self._driver is not None:
             self._driver.close(code, reason)
 
-    def _connected(self, connection: socket.socket | OSError) -> None:
+    def _connected(self, connection: socket.socket | OSError, context: ssl.SSLContext | None) -> None:
         self._dialling = None
         if isinstance(connection, OSError):
             self._failure = connection
             return
         self._driver = ClientSocket(
-            connection, self._config, self.session, self._entropy, ssl_context=self._ssl_context
+            connection, self._config, self.session, self._entropy, ssl_context=context
         )
         Carried(self._poll, self._driver, self._ended)
 
@@ -109,7 +106,7 @@ class PolledLink:
 
 def open_rpc(
     poll: Poll,
-    config: ClientConfig,
+    route: ClientConfig | Route,
     handler: Handler = refuse_all,
     *,
     ssl_context: ssl.SSLContext | None = None,
@@ -126,4 +123,4 @@ def open_rpc(
     configured ``handshake_timeout``, that for the handshake the same once more.
     """
     session = RpcLink(Role.STATION, handler, poll, rpc, entropy)
-    return PolledLink(poll, config, session, entropy, ssl_context)
+    return PolledLink(poll, route_of(route, ssl_context), session, entropy)

@@ -17,11 +17,11 @@ import socket
 import ssl
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.station import LinkFailure, OpenLink, Station
-from ocpp_core.wire import ClientConfig
+from ocpp_core.station import LinkFailure, Station
 
 from .poll import Poll
 from .poll_link import Carried, Dialling
+from .routes import Route, Routes, RouteTable
 from .sessions import GOING_AWAY, TextLink
 from .socket_link import ClientSocket, now
 from .station_runner import Hardware, Observer, Runner, StationSession, nobody
@@ -35,18 +35,16 @@ class StationRunner(Runner):
         self,
         poll: Poll,
         station: Station,
-        config: ClientConfig,
+        routes: RouteTable,
         store: Store,
         hardware: Hardware,
         observe: Observer,
         *,
-        ssl_context: ssl.SSLContext | None,
         entropy: Entropy,
     ) -> None:
-        super().__init__(station, config, hardware, observe, inline(store))
+        super().__init__(station, routes, hardware, observe, inline(store))
         self.armed = math.inf
         self._poll = poll
-        self._ssl_context = ssl_context
         self._entropy = entropy
         self._dialling: Dialling | None = None
         self._leaving = False
@@ -88,11 +86,9 @@ class StationRunner(Runner):
     def _rearm(self) -> None:
         self._poll.changed(self)
 
-    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
-        del action
+    def _open_link(self, route: Route) -> None:
         if not self._leaving:
-            endpoint, timeout = config.endpoint, config.handshake_timeout
-            self._dialling = Dialling(self._poll, endpoint, timeout, lambda it: self._connected(it, config))
+            self._dialling = Dialling(self._poll, route, lambda *outcome: self._connected(route, *outcome))
 
     def _stop_dialling(self) -> None:
         if self._dialling is not None:
@@ -100,14 +96,16 @@ class StationRunner(Runner):
             self._dialling = None
             self._link_failed(LinkFailure.UNREACHABLE, "given up")
 
-    def _connected(self, connection: socket.socket | OSError, config: ClientConfig) -> None:
+    def _connected(
+        self, route: Route, connection: socket.socket | OSError, context: ssl.SSLContext | None
+    ) -> None:
         self._dialling = None
         if isinstance(connection, OSError):
             timeout = isinstance(connection, TimeoutError)
             self._link_failed(LinkFailure.TIMEOUT if timeout else LinkFailure.UNREACHABLE, str(connection))
             return
         session = StationSession(self)
-        link = ClientSocket(connection, config, session, self._entropy, ssl_context=self._ssl_context)
+        link = ClientSocket(connection, route.config, session, self._entropy, ssl_context=context)
         self._attach(link)
         Carried(self._poll, link, lambda: self._over(link))
 
@@ -124,7 +122,7 @@ class StationRunner(Runner):
 def connect_station(
     poll: Poll,
     station: Station,
-    config: ClientConfig,
+    routes: Routes,
     store: Store,
     hardware: Hardware,
     *,
@@ -141,6 +139,5 @@ def connect_station(
     The others are those of :func:`ocpp_adapters.anyio_station.connect_station`; the station is made with
     :func:`time.monotonic` as its ``now``. At the end :meth:`StationRunner.leave`.
     """
-    return StationRunner(
-        poll, station, config, store, hardware, observe, ssl_context=ssl_context, entropy=entropy
-    )
+    table = RouteTable(routes, station.config, ssl_context)
+    return StationRunner(poll, station, table, store, hardware, observe, entropy=entropy)

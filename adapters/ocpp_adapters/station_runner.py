@@ -5,7 +5,6 @@ A runner carries the station's actions out. A subclass brings the clock, the ala
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -22,9 +21,10 @@ from ocpp_core.station import (
     StationAction,
 )
 from ocpp_core.store import Commit, MemoryStore
-from ocpp_core.wire import ClientConfig, Closed, FailureReason, HandshakeFailed, Text
+from ocpp_core.wire import Closed, FailureReason, HandshakeFailed, Text
 
 from .host import Host
+from .routes import Route, RouteTable
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
 from .tls_failures import CERTIFICATE_FAULTS
@@ -91,13 +91,13 @@ class Runner:
     def __init__(
         self,
         station: Station,
-        config: ClientConfig,
+        routes: RouteTable,
         hardware: Hardware,
         observe: Observer,
         committer: Committer,
     ) -> None:
         self.station = station
-        self._config = config
+        self._routes = routes
         self._hardware = hardware
         self._observe = observe
         self._link: ClientLink | None = None
@@ -113,7 +113,7 @@ class Runner:
         """See to it that ``_timer_due`` is called at ``station.next_timer()``."""
         raise NotImplementedError
 
-    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
+    def _open_link(self, route: Route) -> None:
         """Begin to dial; ``_attach`` a link or say ``_link_failed``."""
         raise NotImplementedError
 
@@ -164,8 +164,8 @@ class Runner:
             case SendFrame(text):
                 if self._link is not None:
                     self._link.send_text(text)
-            case OpenLink(versions=versions):
-                self._open_link(action, replace(self._config, subprotocols=tuple(versions)))
+            case OpenLink():
+                self._open_link(self._routes.choose(action))
             case CloseLink(code, reason):
                 if self._link is not None:
                     self._link.close(code, reason)

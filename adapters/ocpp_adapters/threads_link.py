@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from ocpp_core.wire import Endpoint
-
+from .routes import Route
 from .server_driver import Registry
 from .socket_link import READ_SIZE, ServerSocket, SocketDriver
 from .threads_monitor import Monitor
@@ -139,12 +138,13 @@ class Carried:
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
-def dial(endpoint: Endpoint, timeout: float) -> socket.socket:
-    """Connect to what a connection URL names, blocking; one address after the other.
+def dial(route: Route, timeout: float) -> socket.socket:
+    """Open the connection of a route, without TLS, blocking; one address after the other.
 
     Raises:
         OSError: nobody is there, or :class:`TimeoutError`, not in so many seconds for each address.
     """
+    endpoint = route.config.endpoint
     connection = socket.create_connection((endpoint.host, endpoint.port), timeout)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

@@ -12,6 +12,7 @@ from ocpp_core.messages import Request, Response
 from ocpp_core.rpc import AnswerCache, CallRank, CallReceived, RpcConfig, SendReceived
 from ocpp_core.wire import ClientConfig, Closed, HandshakeFailed
 
+from .routes import Route, route_of
 from .rpc_client import HandshakeFailedError, refuse_all
 from .rpc_link import RpcLink
 from .socket_link import ClientSocket
@@ -101,7 +102,7 @@ class BlockingLink:
 
 @contextmanager
 def open_rpc(
-    config: ClientConfig,
+    route: ClientConfig | Route,
     handler: BlockingHandler = refuse_all,
     *,
     ssl_context: ssl.SSLContext | None = None,
@@ -116,10 +117,12 @@ def open_rpc(
     HandshakeFailedError too; its ``failure`` is a :class:`~ocpp_adapters.tls_wire.TlsHandshakeFailed`.
     """
     monitor = Monitor() if monitor is None else monitor
-    connection = dial(config.endpoint, config.handshake_timeout)
+    route = route_of(route, ssl_context)
+    config, context = route.config, route.context()
+    connection = dial(route, config.handshake_timeout)
     with monitor:
         link = BlockingLink(Role.STATION, handler, monitor, rpc, entropy)
-        driver = ClientSocket(connection, config, link.session, entropy, ssl_context=ssl_context)
+        driver = ClientSocket(connection, config, link.session, entropy, ssl_context=context)
         carried = Carried(driver, monitor)
         carried.start()
     try:

@@ -11,12 +11,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.station import LinkFailure, OpenLink, Station
-from ocpp_core.wire import ClientConfig, Endpoint
+from ocpp_core.station import LinkFailure, Station
 
+from .routes import Route, Routes, RouteTable
 from .sessions import GOING_AWAY, TextLink
 from .socket_link import ClientSocket, now
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
@@ -24,8 +24,16 @@ from .stores import Committer, Store
 from .threads_link import Carried, dial
 from .threads_monitor import Monitor
 
-Dial: TypeAlias = Callable[[Endpoint, float], socket.socket]
-"""Opens the transport, blocking, within so many seconds; raises OSError."""
+Dial: TypeAlias = Callable[[Route, float], socket.socket]
+"""Opens the transport by a route, without TLS, blocking, within so many seconds; raises OSError."""
+
+
+class Connected(NamedTuple):
+    """A connection, and the context that was made for it if TLS is to be put on it."""
+
+    socket: socket.socket
+    context: ssl.SSLContext | None
+
 
 _GOODBYE: Final = 1.0
 """Seconds for the Close of a link at the end of the context."""
@@ -37,19 +45,17 @@ class StationRunner(Runner):
     def __init__(
         self,
         station: Station,
-        config: ClientConfig,
+        routes: RouteTable,
         hardware: Hardware,
         observe: Observer,
         *,
         committer: Committer,
         monitor: Monitor,
-        ssl_context: ssl.SSLContext | None,
         entropy: Entropy,
         dial: Dial,
     ) -> None:
-        super().__init__(station, config, hardware, observe, committer)
+        super().__init__(station, routes, hardware, observe, committer)
         self._monitor = monitor
-        self._ssl_context = ssl_context
         self._entropy = entropy
         self._dial = dial
         self._dialling: object = None
@@ -109,12 +115,11 @@ class StationRunner(Runner):
         super().forget(link)
         self._changed.notify_all()
 
-    def _open_link(self, action: OpenLink, config: ClientConfig) -> None:
-        del action
+    def _open_link(self, route: Route) -> None:
         if not self._leaving:
             self._dialling = attempt = object()
             threading.Thread(
-                target=self._connect, args=(config, attempt), name="ocpp-link", daemon=True
+                target=self._connect, args=(route, attempt), name="ocpp-link", daemon=True
             ).start()
 
     def _stop_dialling(self) -> None:
@@ -123,19 +128,24 @@ class StationRunner(Runner):
             self._dialling = None
             self._link_failed(LinkFailure.UNREACHABLE, "given up")
 
-    def _connect(self, config: ClientConfig, attempt: object) -> None:
-        connection = self._attempt(config)
+    def _connect(self, route: Route, attempt: object) -> None:
+        connected = self._attempt(route)
         with self._monitor:
             if attempt is not self._dialling:
-                if isinstance(connection, socket.socket):
-                    connection.close()
+                if isinstance(connected, Connected):
+                    connected.socket.close()
                 return
             self._dialling = None
-            if not isinstance(connection, socket.socket):
-                self._link_failed(*connection)
+            if not isinstance(connected, Connected):
+                self._link_failed(*connected)
                 return
-            session = StationSession(self)
-            link = ClientSocket(connection, config, session, self._entropy, ssl_context=self._ssl_context)
+            link = ClientSocket(
+                connected.socket,
+                route.config,
+                StationSession(self),
+                self._entropy,
+                ssl_context=connected.context,
+            )
             self._attach(link)
             carried = Carried(link, self._monitor)
         carried.run()
@@ -143,10 +153,11 @@ class StationRunner(Runner):
             assert link.outcome is not None
             self._link_over(link, link.outcome)
 
-    def _attempt(self, config: ClientConfig) -> socket.socket | tuple[LinkFailure, str]:
+    def _attempt(self, route: Route) -> "Connected | tuple[LinkFailure, str]":
         """Dial; returns the connection, or why there is none."""
         try:
-            return self._dial(config.endpoint, config.handshake_timeout)
+            context = route.context()
+            return Connected(self._dial(route, route.config.handshake_timeout), context)
         except TimeoutError as error:
             return LinkFailure.TIMEOUT, str(error)
         except OSError as error:
@@ -156,7 +167,7 @@ class StationRunner(Runner):
 @contextmanager
 def connect_station(
     station: Station,
-    config: ClientConfig,
+    routes: Routes,
     store: Store,
     hardware: Hardware,
     *,
@@ -174,12 +185,11 @@ def connect_station(
     monitor = Monitor() if monitor is None else monitor
     runner = StationRunner(
         station,
-        config,
+        RouteTable(routes, station.config, ssl_context),
         hardware,
         observe,
         committer=committer_for(store, monitor.submit),
         monitor=monitor,
-        ssl_context=ssl_context,
         entropy=entropy,
         dial=dial,
     )

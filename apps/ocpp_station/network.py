@@ -17,7 +17,10 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 import anyio
-from anyio.abc import ByteStream, SocketStream
+from anyio.abc import ByteStream
+
+from ocpp_adapters.anyio_link import connect
+from ocpp_adapters.routes import Route
 
 HELD_LIMIT = 262_144
 """Bytes that a half-open connection takes before sending blocks, as a socket's send buffer would."""
@@ -46,11 +49,11 @@ class Network:
         """``up``, ``cut`` or ``half-open``."""
         return {_State.UP: "up", _State.CUT: "cut", _State.SILENT: "half-open"}[self._state]
 
-    async def dial(self, host: str, port: int) -> ByteStream:
-        """Open a TCP connection. Raises OSError, also while the network is down."""
+    async def dial(self, route: Route) -> ByteStream:
+        """Open the connection of a route. Raises OSError, also while the network is down."""
         if self._state is not _State.UP:
             raise ConnectionError("the network is cut")
-        stream = SwitchedStream(self, await anyio.connect_tcp(host, port))
+        stream = SwitchedStream(self, await connect(route))
         self._streams.add(stream)
         if self._state is not _State.UP:  # it failed while dialling
             await stream.reset()
@@ -104,7 +107,7 @@ class Network:
 class SwitchedStream(ByteStream):
     """A TCP connection through the switch."""
 
-    def __init__(self, network: Network, inner: SocketStream) -> None:
+    def __init__(self, network: Network, inner: ByteStream) -> None:
         self._network = network
         self._inner = inner
         self._held = bytearray()

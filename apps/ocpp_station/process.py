@@ -2,7 +2,6 @@
 
 import os
 import signal
-import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from anyio.abc import ByteStream
 from ocpp_adapters.anyio_link import secure
 from ocpp_adapters.anyio_station import StationRunner, connect_station
 from ocpp_adapters.recorder import recording
+from ocpp_adapters.routes import Route
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import Store
 from ocpp_control import CommandError, Id, LineReader, LineWriter, parse
 from ocpp_core.station import Station, StationConfig
 from ocpp_core.store import MemoryStore
-from ocpp_core.wire import ClientConfig, Endpoint, connection_url
+from ocpp_core.wire import ClientConfig, connection_url
 
 from .clockwork import WallClock
 from .commands import STATION_COMMANDS
@@ -171,9 +171,8 @@ class StationProcess:
         """Stop in good order."""
         self._over.set()
 
-    async def _dial(self, endpoint: Endpoint, ssl_context: ssl.SSLContext | None) -> ByteStream:
-        stream = await self._network.dial(endpoint.host, endpoint.port)
-        return await secure(stream, endpoint, ssl_context)
+    async def _dial(self, route: Route) -> ByteStream:
+        return await secure(await self._network.dial(route), route)
 
     async def let_the_clock_drift(self) -> None:
         """Nudge the station's clock, whoever set it, for as long as it is to drift."""

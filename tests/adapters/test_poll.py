@@ -17,6 +17,7 @@ from ocpp_adapters.poll import Poll
 from ocpp_adapters.poll_link import Dialling
 from ocpp_adapters.poll_rpc import PolledLink, open_rpc
 from ocpp_adapters.poll_station import StationRunner, connect_station
+from ocpp_adapters.routes import Route
 from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.rpc_link import CallFailedError, RpcLink
 from ocpp_adapters.sessions import Limits, Reject
@@ -25,7 +26,7 @@ from ocpp_core.messages import v201
 from ocpp_core.rpc import FailureReason
 from ocpp_core.station import LinkChanged, OpenLink, Station
 from ocpp_core.store import MemoryStore
-from ocpp_core.wire import ClientConfig, Endpoint, ServerConfig
+from ocpp_core.wire import ClientConfig, ServerConfig
 from ocpp_core.wire import FailureReason as WireFailure
 from tests.adapters.certificates import write_certificate
 from tests.adapters.charger import Charger, config
@@ -230,6 +231,10 @@ def test_closed_before_it_was_open(poll: Poll) -> None:
         until(poll, lambda: link.opened)
 
 
+def to(host: str, port: int, timeout: float = 5.0) -> Route:
+    return Route(config=ClientConfig(url=f"ws://{host}:{port}/CP1", handshake_timeout=timeout))
+
+
 def test_one_address_after_the_other(poll: Poll, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first refuses, the second is of a family that is not there, the third answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
@@ -241,7 +246,7 @@ def test_one_address_after_the_other(poll: Poll, monkeypatch: pytest.MonkeyPatch
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         outcome: list[Any] = []
-        Dialling(poll, Endpoint(False, "host", 1, "/"), 5.0, outcome.append)
+        Dialling(poll, to("host", 1), lambda found, _: outcome.append(found))
         until(poll, lambda: outcome)
         with outcome[0] as connection:
             assert connection.getpeername() == listener.getsockname()
@@ -256,7 +261,7 @@ def test_a_connection_that_does_not_come_in_time(poll: Poll) -> None:
             member.setblocking(False)
             member.connect_ex(name)
         outcome: list[Any] = []
-        Dialling(poll, Endpoint(False, name[0], name[1], "/"), 0.05, outcome.append)
+        Dialling(poll, to(*name, timeout=0.05), lambda found, _: outcome.append(found))
         until(poll, lambda: outcome)
         for member in crowd:
             member.close()

@@ -3,7 +3,6 @@
 import os
 import ssl
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +13,7 @@ from ocpp_adapters.anyio_station import connect_station
 from ocpp_adapters.central import Central
 from ocpp_adapters.recorder import recording
 from ocpp_adapters.replay import replay
+from ocpp_adapters.routes import Route
 from ocpp_adapters.sessions import Reject
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import MemoryStores
@@ -80,8 +80,8 @@ class Line:
     def __init__(self) -> None:
         self.streams: list[ByteStream] = []
 
-    async def __call__(self, endpoint: Any, context: ssl.SSLContext | None) -> ByteStream:
-        self.streams.append(await dial(endpoint, context))
+    async def __call__(self, route: Route) -> ByteStream:
+        self.streams.append(await dial(route))
         return self.streams[-1]
 
     async def cut(self) -> None:
@@ -142,7 +142,7 @@ async def test_nobody_there_and_nobody_answering(adapter: Adapter, free_port: in
     async with station_at(free_port) as (_, _, seen):
         await eventually(lambda: "unreachable" in str(seen))
 
-    async def silent(endpoint: Any, context: ssl.SSLContext | None) -> ByteStream:
+    async def silent(route: Route) -> ByteStream:
         await anyio.sleep_forever()
         raise AssertionError
 
@@ -201,7 +201,7 @@ async def fail_with_a_station(port: int) -> None:
 
 
 async def test_a_dial_that_takes_too_long(adapter: Adapter) -> None:
-    async def silent(endpoint: Any, context: ssl.SSLContext | None) -> ByteStream:
+    async def silent(route: Route) -> ByteStream:
         await anyio.sleep_forever()
         raise AssertionError
 

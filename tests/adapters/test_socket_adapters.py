@@ -15,6 +15,7 @@ import pytest
 
 from ocpp_adapters import poll_server, poll_station, threads_server, threads_station
 from ocpp_adapters.poll import Poll
+from ocpp_adapters.routes import Route
 from ocpp_adapters.threads_link import dial
 from ocpp_adapters.threads_monitor import Monitor
 from ocpp_adapters.threads_rpc import BlockingLink, open_rpc
@@ -72,7 +73,7 @@ def at(port: int, scheme: str = "ws") -> ClientConfig:
 def test_threads_accept_again_when_there_is_room(crowded: list[float]) -> None:
     echoes = Echoes()
     with threads_server.serve(echoes, "127.0.0.1") as server:
-        with dial(at(server.port).endpoint, 5):
+        with dial(Route(config=at(server.port)), 5):
             eventually(lambda: len(crowded) == 2)
         with open_rpc(at(server.port)):
             eventually(lambda: "CP1" in echoes.of)
@@ -82,7 +83,7 @@ def test_threads_accept_again_when_there_is_room(crowded: list[float]) -> None:
 def test_a_poll_accepts_again_when_there_is_room(crowded: list[float]) -> None:
     with Poll() as poll:
         server = poll_server.serve(poll, Echoes(), "127.0.0.1")
-        with dial(at(server.port).endpoint, 5):
+        with dial(Route(config=at(server.port)), 5):
             steps = 0
 
             def step() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ocpp_adapters.central import Central
+from ocpp_adapters.routes import Route
 from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.rpc_link import CallFailedError
 from ocpp_adapters.sessions import Limits, Reject
@@ -229,7 +230,7 @@ def test_a_coroutine_of_an_event_loop_is_refused() -> None:
 
 
 def test_closing_a_server_cuts_off_those_who_do_not_go() -> None:
-    with csms() as (server, links), dial(at(server.port).endpoint, 5) as silent:
+    with csms() as (server, links), dial(Route(config=at(server.port)), 5) as silent:
         silent.sendall(
             b"GET /CP1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -243,9 +244,9 @@ def test_closing_a_server_cuts_off_those_who_do_not_go() -> None:
 
 
 def test_limits_hold() -> None:
-    with csms(limits=Limits(handshakes=1)) as (server, _), dial(at(server.port).endpoint, 5):
+    with csms(limits=Limits(handshakes=1)) as (server, _), dial(Route(config=at(server.port)), 5):
         time.sleep(0.05)
-        with dial(at(server.port).endpoint, 5) as second:
+        with dial(Route(config=at(server.port)), 5) as second:
             assert second.recv(1) == b""
 
 
@@ -323,9 +324,9 @@ def test_dialling_that_is_given_up(free_port: int) -> None:
     """The station takes the link down while its adapter dials: at once, whatever the dialling comes to."""
     gate = threading.Event()
 
-    def slowly(endpoint: Any, timeout: float) -> socket.socket:
+    def slowly(route: Route, timeout: float) -> socket.socket:
         gate.wait(10)
-        return dial(endpoint, timeout)
+        return dial(route, timeout)
 
     csms = Central2()
     with serve(lambda *_: csms.central.session(), "127.0.0.1", monitor=csms.monitor) as server:

@@ -9,12 +9,18 @@ import anyio
 import pytest
 from anyio.abc import ByteStream, SocketStream
 
+from ocpp_adapters.routes import Route
+from ocpp_core.wire import ClientConfig
 from ocpp_station.network import HELD_LIMIT, Network
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def to(port: int) -> Route:
+    return Route(config=ClientConfig(url=f"ws://127.0.0.1:{port}/CP1"))
 
 
 class Line:
@@ -29,7 +35,7 @@ async def connected() -> AsyncIterator[Line]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         network = Network()
-        here = await network.dial("127.0.0.1", port)
+        here = await network.dial(to(port))
         there = await anyio.abc.SocketStream.from_socket(server.accept()[0])
         yield Line(network, here, there, port)
         await anyio.aclose_forcefully(there)
@@ -97,9 +103,9 @@ def test_nobody_can_be_dialled_until_it_is_mended(backend: str, half_open: bool)
     async def scenario(line: Line) -> None:
         await line.network.cut(half_open=half_open)
         with pytest.raises(OSError, match="cut"):
-            await line.network.dial("127.0.0.1", line.port)
+            await line.network.dial(to(line.port))
         await line.network.mend()
-        await (await line.network.dial("127.0.0.1", line.port)).aclose()
+        await (await line.network.dial(to(line.port))).aclose()
 
     run(backend, scenario)
 
@@ -210,7 +216,7 @@ def test_a_network_that_fails_while_dialling_fails_the_dial(backend: str) -> Non
 
             async def dial() -> None:
                 with pytest.raises(OSError, match="cut"):
-                    await network.dial("127.0.0.1", line.port)
+                    await network.dial(to(line.port))
 
             group.start_soon(dial)
             await anyio.sleep(0)
