@@ -32,6 +32,7 @@ class TlsFault(StrEnum):
     REVOCATION_UNKNOWN = "revocation unknown"
     BAD_CERTIFICATE = "bad certificate"
     REFUSED_OURS = "own certificate refused"
+    OTHER_PROFILE = "other security profile"
     TIMEOUT = "time-out"
     ENDED = "connection ended"
     PROTOCOL = "protocol error"
@@ -100,6 +101,7 @@ _ADVICE: Final = {
     TlsFault.REVOCATION_UNKNOWN: "the revocation list of an issuer is missing or out of date",
     TlsFault.BAD_CERTIFICATE: "the peer's certificate chain cannot be verified",
     TlsFault.REFUSED_OURS: "the peer refuses our certificate, or our having none",
+    TlsFault.OTHER_PROFILE: "the CSMS does not ask for our certificate: it does not use security profile 3",
     TlsFault.TIMEOUT: "the TLS handshake was not over in time",
     TlsFault.ENDED: "the peer ended the connection in the TLS handshake",
     TlsFault.PROTOCOL: "the peer broke the TLS protocol",

@@ -34,6 +34,8 @@ _SECURITY_LEVEL: Final = 2
 """OpenSSL's level of 112 bits, for keys, signatures and digests (A00.FR.501 to A00.FR.503)."""
 _NO_CHECK_TIME: Final = 0x20_0000
 """X509_V_FLAG_NO_CHECK_TIME, which :mod:`ssl` has no name for."""
+_CERTIFICATE_REQUEST: Final = (22, 13)
+"""The content type and the message (RFC 8446 §4.3.2, RFC 5246 §7.4.4)."""
 _SESSIONS: Final = 16
 """Sessions kept for resumption, one per server name."""
 
@@ -166,6 +168,7 @@ class StationTls(TlsPolicy):
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         if self.profile is SecurityProfile.TLS_CERTIFICATE and self.credential is not None:
             self.credential(context)
+            context.insist_on_request()
         context.exact = self.names is Names.EXACT
         context.server_name = self.server_name
         context.resumption = self.resumption
@@ -213,6 +216,8 @@ class PolicyObject(ssl.SSLObject):
 
     _reading = True
     """No application data was read yet."""
+    asked = False
+    """The peer wants to see a certificate."""
 
     def do_handshake(self) -> None:
         """Shake hands; raises CertificateRefusedError if a rule of the policy refuses the peer."""
@@ -239,6 +244,7 @@ class PolicyContext(ssl.SSLContext):
         self.exact = False
         self.server_name: str | None = None
         self.resumption = False
+        self._insistent = False
         self.accept_expired: Callable[[PeerCertificate], bool] | None = None
         self._sessions: dict[str, ssl.SSLSession] = {}
 
@@ -265,8 +271,15 @@ class PolicyContext(ssl.SSLContext):
         """Not supported. Raises LocalProtocolError: the policy's own rules are held through ``wrap_bio``."""
         raise LocalProtocolError("a policy's context is for wrap_bio, not for wrap_socket")
 
+    def insist_on_request(self) -> None:
+        """Refuse a server that does not want our certificate: it uses another profile (1.6-A00.FR.003)."""
+        self._insistent = True
+        setattr(self, "_msg_callback", _note_request)  # noqa: B010 - the one way to know, not in the stub
+
     def judge(self, tls: ssl.SSLObject) -> None:
         """What OpenSSL does not check. Raises CertificateRefusedError."""
+        if self._insistent and not tls.session_reused and not cast(PolicyObject, tls).asked:
+            raise CertificateRefusedError(TlsFault.OTHER_PROFILE, "")
         if self.accept_expired is None and self.check is None and not self.exact:
             return
         certificate = peer_certificate(tls)
@@ -302,6 +315,13 @@ class PolicyContext(ssl.SSLContext):
         self._sessions[name] = session
         if len(self._sessions) > _SESSIONS:
             del self._sessions[next(iter(self._sessions))]
+
+
+def _note_request(
+    tls: PolicyObject, direction: str, _version: int, content: int, message: int, _data: bytes
+) -> None:
+    if (content, message) == _CERTIFICATE_REQUEST and direction == "read":
+        tls.asked = True
 
 
 def _check_time(now: float, not_before: float, not_after: float) -> None:

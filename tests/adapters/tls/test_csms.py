@@ -86,6 +86,19 @@ def test_a_station_is_let_in_by_its_certificate(
     assert certificate.not_before < certificate.not_after
 
 
+@VERSIONS
+@pytest.mark.requirement("1.6-A00.FR.003", "A00.FR.001", "1.6-A00.FR.001")
+def test_a_station_that_is_not_asked_for_its_certificate_goes(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    """A CSMS with another profile lets anybody in: it has not authenticated this station."""
+    lax = csms(root, server, maximum=newest, profile=SecurityProfile.TLS_BASIC)
+    both = connect(station(root, root.leaf(SERIAL)), lax)
+    assert both.station.failed is not None
+    assert (both.station.failed.fault, both.station.failed.event) == (TlsFault.OTHER_PROFILE, None)
+    assert both.csms.received == b""
+
+
 BAD: dict[str, tuple[TlsFault, Callable[[Authority, Authority], Leaf]]] = {
     "expired": (TlsFault.EXPIRED, lambda root, sub: sub.leaf(SERIAL, since=-9 * DAY, until=-DAY)),
     "not yet valid": (TlsFault.NOT_YET_VALID, lambda root, sub: sub.leaf(SERIAL, since=DAY, until=9 * DAY)),
