@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ocpp_core import ConfigurationError
-from ocpp_core.station import OpenLink, StationConfig
+from ocpp_core.station import NetworkProfile, OpenLink, StationConfig
 from ocpp_core.wire import ClientConfig
 
 from .binding import Binding
@@ -45,26 +45,29 @@ the newest first, take turns until one connects: old and new password, or certif
 
 
 class RouteTable:
-    """The routes of one station. Raises ConfigurationError if a network profile has none."""
+    """The routes of one station.
+
+    Raises ConfigurationError if a network profile has none, or not what its security profile wants
+    (A00.FR.004): TLS (``wss://``) from 2 on, a password with 1 and 2.
+    """
 
     __slots__ = ("_routes",)
 
     def __init__(
         self, routes: Routes, config: StationConfig, ssl_context: ssl.SSLContext | None = None
     ) -> None:
-        slots = [profile.slot for profile in config.network_profiles]
+        profiles = config.network_profiles
         if isinstance(routes, ClientConfig | Route):
-            routes = dict.fromkeys(slots, route_of(routes))
-        self._routes = {
-            slot: (route,) if isinstance(route, Route) else tuple(route) for slot, route in routes.items()
-        }
-        if missing := [slot for slot in slots if not self._routes.get(slot)]:
-            raise ConfigurationError(f"no route for network profile {', '.join(map(str, missing))}")
-        if ssl_context is not None:
-            self._routes = {
-                slot: tuple(_with(route, ssl_context) for route in several)
-                for slot, several in self._routes.items()
-            }
+            routes = {profile.slot: route_of(routes) for profile in profiles}
+        self._routes: dict[int, tuple[Route, ...]] = {}
+        for profile in profiles:
+            found = routes.get(profile.slot, ())
+            several = (found,) if isinstance(found, Route) else tuple(found)
+            if not several:
+                raise ConfigurationError(f"no route for network profile {profile.slot}")
+            for route in several:
+                _check(route.config, profile)
+            self._routes[profile.slot] = tuple(_with(route, ssl_context) for route in several)
 
     def choose(self, action: OpenLink) -> Route:
         """The route by which a link is to be opened, with the versions to offer."""
@@ -79,8 +82,15 @@ def route_of(config: ClientConfig | Route, ssl_context: ssl.SSLContext | None = 
 
 
 def _with(route: Route, ssl_context: ssl.SSLContext | None) -> Route:
-    return (
-        route
-        if route.ssl_context is not None or ssl_context is None
-        else replace(route, ssl_context=ssl_context)
-    )
+    if ssl_context is None or route.ssl_context is not None:
+        return route
+    return replace(route, ssl_context=ssl_context)
+
+
+def _check(config: ClientConfig, profile: NetworkProfile) -> None:
+    level = profile.security_profile
+    where = f"network profile {profile.slot} has security profile {level}"
+    if level.secure and not config.endpoint.secure:
+        raise ConfigurationError(f"{where}, which needs TLS: the URL must begin with wss://")
+    if level.password and config.credentials is None:
+        raise ConfigurationError(f"{where}, which needs a password")
