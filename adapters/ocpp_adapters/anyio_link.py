@@ -9,7 +9,6 @@ from typing import Any, NoReturn, TypeAlias
 import anyio
 import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
-from anyio.streams.tls import TLSStream
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.wire import (
@@ -21,6 +20,7 @@ from ocpp_core.wire import (
     WebSocketServer,
 )
 
+from .anyio_tls import secure
 from .driver import Driver
 from .routes import Route
 from .sessions import GOING_AWAY, Limits, Session
@@ -141,7 +141,8 @@ class StreamDriver(Driver):
             self._writing = True
             try:
                 await self._stream.send(data)
-            except _GONE:
+            except _GONE as error:
+                self._lost(error)
                 self.abort()
             self._writing = False
             self._may_read.set()
@@ -266,35 +267,20 @@ async def dial(route: Route) -> ByteStream:
     """Connect by a route, with TLS for ``wss://``.
 
     Raises:
-        OSError: nobody is there, or as :func:`secure`.
+        OSError: nobody is there, or as :func:`~ocpp_adapters.anyio_tls.secure`.
     """
     return await secure(await connect(route), route)
+
+
+async def dial_in_worker(route: Route) -> ByteStream:
+    """As :func:`dial`, but worker threads shake hands: for a key in a TPM, which takes its time to sign."""
+    return await secure(await connect(route), route, in_worker=True)
 
 
 async def connect(route: Route) -> ByteStream:
     """Open the connection of a route, without TLS. Raises OSError: nobody is there."""
     endpoint = route.config.endpoint
     return await anyio.connect_tcp(endpoint.host, endpoint.port)
-
-
-async def secure(stream: ByteStream, route: Route) -> ByteStream:
-    """Put TLS on a new connection if its route's URL is ``wss://``; closes the connection if that fails.
-
-    Raises:
-        OSError: the connection ended; :class:`ssl.SSLError`, a subclass: TLS failed, or the certificate is
-            not trusted (:class:`ssl.SSLCertVerificationError`).
-    """
-    context = route.context()
-    if context is None:
-        return stream
-    hostname = route.config.endpoint.host
-    try:
-        return await TLSStream.wrap(stream, hostname=hostname, ssl_context=context, standard_compatible=False)
-    except BaseException as error:
-        await anyio.aclose_forcefully(stream)
-        if isinstance(error, anyio.EndOfStream | anyio.BrokenResourceError):
-            raise ConnectionError("the connection ended in the TLS handshake") from error
-        raise
 
 
 def unwrap(error: BaseException) -> BaseException:

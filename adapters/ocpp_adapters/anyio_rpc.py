@@ -39,7 +39,7 @@ async def open_rpc(
         ssl_context: for ``wss://`` if the route has none; None: the system's default.
         rpc: time-out and limits of calls.
         entropy: the source of masking keys and message ids; must be cryptographic in the field.
-        dial: opens the transport; :func:`~ocpp_adapters.anyio_tls.dial_in_worker` if the TLS key is in a TPM.
+        dial: opens the transport; ``anyio_link.dial_in_worker`` if the TLS key is in a TPM.
 
     A link that is lost while the context is open fails every call with CallFailedError, see also
     :meth:`~ocpp_adapters.rpc_link.RpcLink.wait_closed`. Handlers still at work at the end are cancelled.

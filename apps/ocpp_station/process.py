@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream
 
-from ocpp_adapters.anyio_link import secure
+from ocpp_adapters.anyio_tls import secure
 from ocpp_adapters.anyio_station import StationRunner, connect_station
 from ocpp_adapters.recorder import recording
 from ocpp_adapters.routes import Route

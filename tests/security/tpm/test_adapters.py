@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from ocpp_adapters import anyio_rpc, poll_rpc, threads_rpc
-from ocpp_adapters.anyio_tls import dial_in_worker
+from ocpp_adapters.anyio_link import dial_in_worker
 from ocpp_adapters.poll import Poll
 from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.rpc_link import CallFailedError, RpcLink

@@ -12,9 +12,10 @@ import anyio
 import pytest
 
 from ocpp_adapters import anyio_server
-from ocpp_adapters.anyio_link import AnyioConcurrency, dial
+from ocpp_adapters.anyio_link import AnyioConcurrency, dial, dial_in_worker
 from ocpp_adapters.anyio_rpc import open_rpc
-from ocpp_adapters.anyio_tls import dial_in_worker, secure_in_worker
+from ocpp_adapters.anyio_tls import secure
+from ocpp_adapters.routes import Route
 from ocpp_adapters.rpc_client import refuse_all
 from ocpp_adapters.rpc_link import CallFailedError, RpcLink
 from ocpp_core import Role
@@ -121,7 +122,7 @@ async def test_a_failure_has_its_name_on_every_way(
     async with csms(kit.server()) as config:
         chip.stop()
         with pytest.raises(tpm.TpmLostError), named_failures(context):
-            await dialler(config.endpoint, context)
+            await dialler(Route(config=config, ssl_context=context))
         chip.start()
         async with open_rpc(config, ssl_context=context, dial=dial_in_worker) as link:
             assert link.version == "ocpp2.0.1"
@@ -134,7 +135,7 @@ async def test_dialling_is_called_off_while_the_tpm_signs(kit: TlsKit, slow: Any
     async with csms(kit.server()) as config:
         begun = time.monotonic()
         with anyio.move_on_after(0.2) as scope:
-            await dial_in_worker(config.endpoint, context)
+            await dial_in_worker(Route(config=config, ssl_context=context))
         assert scope.cancelled_caught
         assert time.monotonic() - begun < 0.8
 
@@ -145,8 +146,10 @@ async def test_other_endings(kit: TlsKit, slow: Any) -> None:
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     async with csms(kit.server()) as config:
         with pytest.raises(ssl.SSLCertVerificationError):
-            await dial_in_worker(config.endpoint, stranger)
-        nameless = await dial_in_worker(config.endpoint, kit.client())  # TLS 1.3: it hears of it afterwards
+            await dial_in_worker(Route(config=config, ssl_context=stranger))
+        nameless = await dial_in_worker(
+            Route(config=config, ssl_context=kit.client())
+        )  # TLS 1.3: it hears of it afterwards
         async with nameless:
             with pytest.raises(ssl.SSLError):
                 await nameless.receive()
@@ -159,10 +162,12 @@ async def test_other_endings(kit: TlsKit, slow: Any) -> None:
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, hang_up)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        route = Route(config=ClientConfig(url=f"wss://{SERVER}:{port}/CP1"), ssl_context=context)
+        tcp = await anyio.connect_tcp("127.0.0.1", port)
         with pytest.raises(ConnectionError, match="ended in the TLS handshake"):
-            await secure_in_worker(await anyio.connect_tcp("127.0.0.1", port), SERVER, context)
-        plain = ClientConfig(url=f"ws://127.0.0.1:{port}/CP1").endpoint
-        stream = await dial_in_worker(plain)
+            await secure(tcp, route, in_worker=True)
+        plain = ClientConfig(url=f"ws://127.0.0.1:{port}/CP1")
+        stream = await dial_in_worker(Route(config=plain))
         await stream.send(b"x")
         with pytest.raises(anyio.EndOfStream):
             await stream.receive()
