@@ -164,7 +164,7 @@ class SecuredClient(SecuredWire):
         tls = TlsLink(
             context,
             now,
-            server_hostname=config.endpoint.host,
+            server_hostname=config.endpoint.server_name,
             handshake_timeout=config.handshake_timeout,
         )
         super().__init__(WebSocketClient(config, entropy, now), tls, now)

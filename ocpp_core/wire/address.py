@@ -56,7 +56,10 @@ def connection_url(endpoint: str, identity: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A connection URL taken apart: what to dial, and what to say in the request."""
+    """A connection URL taken apart: what to dial, and what to say in the request.
+
+    ``host`` is a name or an address; an IPv6 address may have a zone (``fe80::1%eth0``).
+    """
 
     secure: bool
     host: str
@@ -64,9 +67,15 @@ class Endpoint:
     target: str
 
     @property
+    def server_name(self) -> str:
+        """What the server is called: the host without its zone, which no other machine knows (RFC 6874 §4)."""
+        return self.host.partition("%")[0]
+
+    @property
     def authority(self) -> str:
         """The value of the Host header; the default port is left out."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        name = self.server_name
+        host = f"[{name}]" if ":" in name else name
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
@@ -83,6 +92,8 @@ def parse_url(url: str) -> Endpoint:
         raise ConfigurationError(f"not a ws:// or wss:// URL with a host: {url!r}")
     if parts.username is not None or parts.fragment:
         raise ConfigurationError("a connection URL has neither credentials nor a fragment")
+    address, zoned, zone = parts.hostname.partition("%")
+    host = address + zoned + zone.removeprefix("25")  # the percent sign itself, escaped (RFC 6874 §2)
     secure = parts.scheme == "wss"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Endpoint(secure, parts.hostname, port if port is not None else (443 if secure else 80), target)
+    return Endpoint(secure, host, port if port is not None else (443 if secure else 80), target)

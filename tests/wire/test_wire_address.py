@@ -103,12 +103,15 @@ def test_a_station_hears_at_once_of_an_identity_no_server_takes(identity: str) -
         ("wss://csms/a%20b", True, "csms", 443, "/a%20b", "csms"),
         ("wss://csms:80/", True, "csms", 80, "/", "csms:80"),
         ("ws://[::1]:9000/x", False, "::1", 9000, "/x", "[::1]:9000"),
+        ("ws://[fe80::1%25eth0]:9000/x", False, "fe80::1%eth0", 9000, "/x", "[fe80::1]:9000"),
+        ("wss://[FE80::1%eth0]/x", True, "fe80::1%eth0", 443, "/x", "[fe80::1]"),
     ],
 )
 def test_a_url_taken_apart(url: str, secure: bool, host: str, port: int, target: str, authority: str) -> None:
     endpoint = parse_url(url)
     assert (endpoint.secure, endpoint.host, endpoint.port, endpoint.target) == (secure, host, port, target)
     assert endpoint.authority == authority
+    assert endpoint.server_name == host.partition("%")[0]
 
 
 @pytest.mark.requirement("RFC6455-3")
