@@ -68,7 +68,7 @@ class Endpoint:
 
     @property
     def server_name(self) -> str:
-        """What the server is called: the host without its zone, which no other machine knows (RFC 6874 §4)."""
+        """What the server is called: the host without its zone, which only counts here (RFC 6874 §4)."""
         return self.host.partition("%")[0]
 
     @property
