@@ -167,7 +167,7 @@ class Station:
 
     def link_opened(self, subprotocol: str, now: float) -> None:
         """The WebSocket is open. Raises :class:`LocalProtocolError` if none was asked for."""
-        version = self._connectivity.opened(subprotocol)
+        version = self._connectivity.opened(subprotocol, now)
         if version is None:
             return
         self._dialect = dialect_for(version)
@@ -210,6 +210,7 @@ class Station:
         if self._rpc is None:
             self._context.notice(NoticeKind.PEER, "a frame came without a link")
             return
+        self._connectivity.heard()
         self._rpc.receive_frame(text, now)
         self._take_rpc(self._rpc.actions(), now)
         self._settle(now)

@@ -3,7 +3,7 @@
 import pytest
 
 from ocpp_core.errors import ConfigurationError, LocalProtocolError
-from ocpp_core.station import Backoff, CloseLink, LinkChanged, LinkFailure, NoticeKind, OpenLink
+from ocpp_core.station import Backoff, CloseLink, LinkChanged, LinkFailure, NoticeKind, OpenLink, Station
 from ocpp_core.versions import OcppVersion
 
 from .bench import V16, V21, V201, VERSIONS, Bench, config
@@ -267,3 +267,28 @@ def test_a_message_that_is_not_for_stations_is_noticed():
     bench = Bench(V21)
     bench.receive('[6,"x","NotifyPeriodicEventStream",{}]')
     assert "send-dropped" in bench.notices(NoticeKind.PEER)[0]
+
+
+@pytest.mark.requirement("B10.FR.03", "2.0.1-J-5.3", "2.1-J-5.4")
+@pytest.mark.parametrize(
+    ("seconds", "heard", "served"),
+    [(0, False, False), (29, False, False), (30, False, True), (0, True, True)],
+)
+def test_a_csms_that_is_not_behind_its_websocket_is_a_failed_attempt(
+    seconds: float, heard: bool, served: bool
+) -> None:
+    settings = config(backoff=Backoff(10.0, 0.0, 5), message_timeout=30.0)
+    station = Station(settings, lambda count: bytes(count), now=0.0)
+    now, waits = 0.0, []
+    for _ in range(3):
+        station.link_opened("ocpp2.0.1", now)
+        if heard:
+            station.receive_frame("a word", now)
+        now += seconds
+        station.link_closed(1011, "", now)
+        at = station.next_timer()
+        assert at is not None
+        waits.append(at - now)
+        now = at
+        station.handle_timer(now)
+    assert waits == ([10, 10, 10] if served else [10, 20, 40])

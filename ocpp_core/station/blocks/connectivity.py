@@ -51,6 +51,10 @@ class Link(StrEnum):
 class Connectivity:
     """Keeps a link open while it is wanted; which one is up to the :class:`Rotation`.
 
+    A link over which the CSMS says nothing before it is gone, within the time-out of a message, is a failed
+    attempt like one that never opened: else a CSMS that is not there behind its load balancer would be
+    dialled without growing waits, and the next network profile never.
+
     ``offer`` tells which versions to offer by a network profile.
     """
 
@@ -58,8 +62,10 @@ class Connectivity:
         "_context",
         "_eager",
         "_failures",
+        "_heard",
         "_offer",
         "_offered",
+        "_opened_at",
         "_rotation",
         "link",
         "lost_at",
@@ -81,6 +87,9 @@ class Connectivity:
         self._eager = False
         """Whether to dial anew without back-off once the link that is closing is gone."""
         self._offered: tuple[OcppVersion, ...] = ()
+        self._heard = False
+        """Whether the CSMS has said anything over this link."""
+        self._opened_at = 0.0
         self.link = Link.IDLE
         self.profile = rotation.profile
         """By which the link was dialled last."""
@@ -119,7 +128,7 @@ class Connectivity:
             self._context.timers.cancel(_REDIAL)
             self.link = Link.IDLE
 
-    def opened(self, subprotocol: str) -> OcppVersion | None:
+    def opened(self, subprotocol: str, now: float) -> OcppVersion | None:
         """The adapter opened the link. Returns the version, or None if the link is to be closed again.
 
         Raises :class:`LocalProtocolError` where no link was asked for.
@@ -137,9 +146,14 @@ class Connectivity:
         self.link = Link.OPEN
         self.version = offered[subprotocol]
         self._context.out.do(LinkChanged(self.version, slot=self.profile.slot))
-        self._failures = 0
+        self._heard = False
+        self._opened_at = now
         self._rotation.connected()
         return self.version
+
+    def heard(self) -> None:
+        """The CSMS has said something: there is more behind the WebSocket than its server."""
+        self._heard = True
 
     def failed(self, reason: LinkFailure, detail: str, now: float) -> None:
         """The adapter could not open the link. Raises :class:`LocalProtocolError` if none was asked for."""
@@ -177,9 +191,14 @@ class Connectivity:
     def _gone(self, reason: str, now: float) -> None:
         context = self._context
         context.timers.cancel(_DIAL)
-        was_open = self.version is not None
-        if was_open:
+        served = self.version is not None and (
+            self._heard or now - self._opened_at >= context.config.message_timeout
+        )
+        if self.version is not None:
             self.lost_at = now
+        if served:
+            self._failures = 0
+            self._rotation.served()
         self.version = None
         context.out.do(LinkChanged(None, reason, self.profile.slot))
         if not self.wanted:
@@ -190,7 +209,7 @@ class Connectivity:
             self._eager = False
             context.timers.set(_REDIAL, now)
             return
-        if not was_open:
+        if not served:
             self._rotation.failed()
         self._failures += 1
         wait = context.config.backoff.wait(self._failures, fraction(context.entropy))

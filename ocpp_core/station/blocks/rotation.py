@@ -62,9 +62,12 @@ class Rotation:
             self._exhausted = 0
             self.round += 1
 
+    def served(self) -> None:
+        """The profile whose turn it is led to a CSMS that was there."""
+        self._failures = self._exhausted = 0
+
     def connected(self) -> None:
         """The profile whose turn it is connected."""
-        self._failures = self._exhausted = 0
         level = self.profile.security_profile
         if level is not self._level:
             self._level = level
