@@ -80,7 +80,13 @@ class FileKeyStore(KeyStore):
 
     def load(self, name: str) -> PrivateKey:
         """See :meth:`KeyStore.load`. KeyUnsuitableError: the key needs a TPM."""
-        path = self._path(name)
+        return self.load_file(name, self._path(name))
+
+    def load_file(self, name: str, path: Path) -> PrivateKey:
+        """A key in a file of any name and place, put there by provisioning. Raises what :meth:`load` raises.
+
+        ``name`` is what secrets are asked for by, and what errors call it.
+        """
         data = disk.read(path)
         if is_tpm_file(data):
             return self._load_tpm(name, path, data)

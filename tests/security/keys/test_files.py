@@ -129,6 +129,23 @@ def test_a_key_without_password_is_loaded_though_there_is_one(folder: Path) -> N
     assert FileKeyStore(folder, one_secret(PASSWORD)).load("leaf").public_octets == public
 
 
+def test_a_key_may_be_in_a_file_of_any_name(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere.pem"
+    path.write_bytes(pem_of(EC, PASSWORD))
+    asked = []
+
+    def password(name: str) -> Secret:
+        asked.append(name)
+        return Secret(PASSWORD)
+
+    store = FileKeyStore(folder, password)
+    key = store.load_file("provisioned", path)
+    assert (key.name, key.public_key, asked) == ("provisioned", EC.public_key(), ["provisioned"])
+    assert store.names() == ()
+    with pytest.raises(KeyNotFoundError):
+        store.load_file("provisioned", tmp_path / "nowhere.pem")
+
+
 def test_passwords_are_asked_for_by_name(folder: Path) -> None:
     asked: list[str] = []
 
