@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from ocpp_core import ConfigurationError
+from ocpp_core import ConfigurationError, OcppError
 from ocpp_core.station import NetworkProfile, OpenLink, StationConfig
 from ocpp_core.wire import ClientConfig
 
-from .binding import Binding
+from .binding import Binding, dial_error
 from .proxy import Proxy
 
 
@@ -20,23 +20,40 @@ class Route:
     Arguments:
         config: the connection URL, credentials and limits of the link.
         ssl_context: for ``wss://``, or what makes one for each attempt, so that a renewed certificate is used
-            by the next (it may raise ConfigurationError or OSError); None: the system's default.
+            by the next (it may raise OcppError, OSError or ValueError); None: the system's default.
         binding: the interface or address that connections leave by.
         proxy: that is asked to connect.
+        attempt_delay: seconds after which a further address of the host is tried while the earlier ones have
+            not answered (RFC 8305: "Connection Attempt Delay").
+
+    Raises:
+        ConfigurationError: the delay is not above zero.
     """
 
     config: ClientConfig
     ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None
     binding: Binding = field(default_factory=Binding)
     proxy: Proxy | None = None
+    attempt_delay: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not self.attempt_delay > 0:
+            raise ConfigurationError("attempt_delay: more than 0 seconds")
 
     def context(self) -> ssl.SSLContext | None:
-        """The context for one attempt; None: without TLS. Raises what the maker of contexts raises."""
+        """The context for one attempt; None: without TLS.
+
+        Raises :class:`~ocpp_adapters.binding.DialError` where the maker of contexts raises what it may.
+        """
         if not self.config.endpoint.secure:
             return None
-        if self.ssl_context is None:
-            return ssl.create_default_context()
-        return self.ssl_context if isinstance(self.ssl_context, ssl.SSLContext) else self.ssl_context()
+        if isinstance(self.ssl_context, ssl.SSLContext):
+            return self.ssl_context
+        try:
+            return (self.ssl_context or ssl.create_default_context)()
+        except (OcppError, OSError, ValueError) as error:
+            raise dial_error(None, f"TLS cannot be set up: {error}") from error
 
 
 Routes: TypeAlias = ClientConfig | Route | Mapping[int, Route | Sequence[Route]]
