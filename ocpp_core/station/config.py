@@ -130,6 +130,13 @@ class StationConfig:
     """Facts kept for a CSMS that is away; beyond it samples are thinned, then transactions refused."""
     store_retry_interval: float = 5.0
 
+    startup_event: bool = False
+    """Whether every boot is a security event (StartupOfTheDevice)."""
+    told_security_events: frozenset[str] = frozenset()
+    """Types of security events that the CSMS is told besides the critical ones, a vendor's own too."""
+    security_log_limit: int = 500
+    """Security events kept; beyond it the oldest go, those first that the CSMS need not be told."""
+
     def __post_init__(self) -> None:
         if not self.versions or len(set(self.versions)) != len(self.versions):
             raise ConfigurationError("versions: at least one, each once")
@@ -142,6 +149,7 @@ class StationConfig:
             "network_attempts",
             "attempts",
             "outbox_limit",
+            "security_log_limit",
             "auth_cache_limit",
             "ended_samples_limit",
         ):

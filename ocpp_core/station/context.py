@@ -26,6 +26,7 @@ class Deadline(StrEnum):
     HEARTBEAT = "heartbeat"
     STATUS_RETRY = "status retry"
     FACT_RETRY = "fact retry"
+    SECURITY_RETRY = "security retry"
     STORE_RETRY = "store retry"
     EV_CONNECT = "EV connect"
     POWER = "power"
@@ -45,6 +46,7 @@ class Work(StrEnum):
     AUTHORIZE = "authorize"
     STATUS = "status"
     FACT = "fact"
+    SECURITY_EVENT = "security event"
     READING = "reading"
 
 

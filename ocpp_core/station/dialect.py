@@ -159,6 +159,10 @@ class StationDialect(Protocol):
         """
         ...
 
+    def security_event(self, kind: str, utc_ms: int, tech_info: str | None) -> Request:
+        """SecurityEventNotification of an event, by its name in 2.x."""
+        ...
+
     def command(self, layout: Layout, request: Request) -> Command | None:
         """A call of the CSMS as a command, or None if no block handles it yet."""
         ...

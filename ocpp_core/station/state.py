@@ -6,6 +6,7 @@ from .blocks.availability import Availability
 from .blocks.connectivity import Connectivity
 from .blocks.delivery import Delivery
 from .blocks.provisioning import Provisioning
+from .blocks.security import Security
 from .context import Context
 from .evse import Evse
 
@@ -15,6 +16,7 @@ def state_of(
     connectivity: Connectivity,
     provisioning: Provisioning,
     delivery: Delivery,
+    security: Security,
     availability: Availability,
     now: float,
 ) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def state_of(
         "queue": {
             "facts": len(delivery),
             "elsewhere": delivery.elsewhere,
+            "security_events": len(security),
             "pinned": pinned.value if pinned else None,
         },
         "timers": {

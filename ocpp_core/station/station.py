@@ -4,15 +4,11 @@ One input is handled whole before it returns: the block it belongs to acts, doma
 above, statuses are derived anew, and the next call is made if none is in flight. Nothing waits.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any, Literal
 
-from ..clock import Boot, Clock
 from ..domain.metering import Quantity, Sample
 from ..domain.network import NetworkProfile
 from ..domain.status import RegistrationStatus
-from ..domain.time import Stamp
 from ..domain.tokens import IdToken
 from ..entropy import Entropy
 from ..errors import LocalProtocolError
@@ -41,7 +37,9 @@ from .blocks.provisioning import Provisioning
 from .blocks.recording import Recording
 from .blocks.remote import Remote
 from .blocks.rotation import Rotation
+from .blocks.security import Security
 from .blocks.transactions import Transactions
+from .boots import stamps_on_record, start_clock
 from .config import StationConfig
 from .context import Accepted, Context, Deadline, DomainEvent, Failure, Intent, Work
 from .dialect import StationDialect, Verdict
@@ -49,7 +47,16 @@ from .dialects import dialect_for
 from .evse import Evse
 from .output import Output
 from .state import state_of
-from .tables import BootRow, CachedToken, NetworkRow, OutboxRow, Table, TransactionRow, WireRow
+from .tables import (
+    BootRow,
+    CachedToken,
+    NetworkRow,
+    OutboxRow,
+    SecurityRow,
+    Table,
+    TransactionRow,
+    WireRow,
+)
 
 _FAILURES = {
     FailureReason.TIMEOUT: Failure.TIMEOUT,
@@ -74,14 +81,17 @@ class Station:
         outbox = Table(self._tables, "outbox", OutboxRow)
         transactions = Table(self._tables, "transactions", TransactionRow)
         samples = Table(self._tables, "samples", Sample)
+        log = Table(self._tables, "security", SecurityRow)
         self._context = context = Context(
             config=config,
-            clock=_start_clock(boots, _stamps(outbox, transactions, samples), now),
+            clock=start_clock(boots, stamps_on_record(outbox, transactions, samples, log), now),
             entropy=entropy,
             out=Output(self._tables, config.outbox_limit),
             evses={number: Evse(number) for number in config.layout.evses},
         )
         self._delivery = Delivery(context, outbox, Table(self._tables, "wires", WireRow))
+        self._security = Security(context, log, now)
+        self._fact_is_next = False
         rotation = Rotation(context, Table(self._tables, "network", NetworkRow))
         self._connectivity = Connectivity(context, rotation, self._offer)
         self._provisioning = Provisioning(context, self._connectivity, boots)
@@ -133,8 +143,18 @@ class Station:
     def state(self, now: float) -> dict[str, Any]:
         """Everything there is to know, as JSON-able values."""
         return state_of(
-            self._context, self._connectivity, self._provisioning, self._delivery, self._availability, now
+            self._context,
+            self._connectivity,
+            self._provisioning,
+            self._delivery,
+            self._security,
+            self._availability,
+            now,
         )
+
+    def security_log(self) -> list[dict[str, Any]]:
+        """The security log, oldest first, as JSON-able values: type, utc_ms if known, tech_info, untold."""
+        return self._security.log()
 
     # ------------------------------------------------------------------ the store
 
@@ -180,6 +200,7 @@ class Station:
             self._availability.forget()
         self._availability.link_opened()
         self._delivery.link_opened(profile.csms)
+        self._security.link_opened(profile.slot)
         self._provisioning.link_opened(version, profile, now)
         self._settle(now)
 
@@ -188,6 +209,7 @@ class Station:
         self._connectivity.failed(reason, detail, now)
         if reason is LinkFailure.REFUSED_SUBPROTOCOL:
             self._delivery.version_refused(self._connectivity.profile.csms)
+        self._security.link_failed(reason, detail, self._connectivity.profile.slot, now)
         self._settle(now)
 
     def link_closed(self, code: int, reason: str, now: float) -> None:
@@ -202,6 +224,7 @@ class Station:
         self._provisioning.link_lost()
         self._remote.link_lost()
         self._delivery.link_lost()
+        self._security.link_lost()
         self._authorization.decide_offline(now)
         self._settle(now)
 
@@ -262,6 +285,16 @@ class Station:
         self._provisioning.learn_utc(utc_ms, now)
         self._settle(now)
 
+    def security_event(self, kind: str, now: float, tech_info: str | None = None) -> None:
+        """A security event: a :class:`~ocpp_core.domain.security.SecurityEvent`, or a vendor's own.
+
+        It is logged, and told to the CSMS if it is critical or configured to be (A04.FR.01, A04.FR.04).
+        Raises :class:`LocalProtocolError` for a type of more than 50 or a tech_info of more than 255
+        characters.
+        """
+        self._security.report(kind, tech_info, now)
+        self._settle(now)
+
     # ------------------------------------------------------------------ inside
 
     def _offer(self, profile: NetworkProfile) -> tuple[OcppVersion, ...]:
@@ -278,7 +311,7 @@ class Station:
                 self._context.timers.set((deadline, number), now)  # at once: to see whether it worked
         elif number:
             self._transactions.handle(deadline, self._context.evse(number), now)
-        # STATUS_RETRY and FACT_RETRY: that they are over is all there is to them.
+        # STATUS_RETRY, FACT_RETRY, SECURITY_RETRY: that they are over is all there is to them.
 
     def _settle(self, now: float) -> None:
         """Let what happened take its course: domain events, statuses, the next call."""
@@ -322,11 +355,24 @@ class Station:
         return (
             self._authorization.next_call(dialect, now)
             or self._availability.next_call(dialect, now)
-            or self._delivery.next_call(dialect)
+            or self._next_kept(dialect)
             # Facts that this version says nothing of are settled now; they hold no status back.
             or self._availability.next_call(dialect, now)
             or self._provisioning.next_heartbeat(dialect)
         )
+
+    def _next_kept(self, dialect: StationDialect) -> Intent | None:
+        """A fact or a security event, in turns while both wait.
+
+        A long backlog of facts must not delay an alarm, and events that somebody may provoke at will must not
+        hold up what is billed. A retry of the one does not wait for the other.
+        """
+        event, fact = self._security.next_call, self._delivery.next_call
+        first, second = (fact, event) if self._fact_is_next else (event, fact)
+        intent = first(dialect) or second(dialect)
+        if intent is not None:
+            self._fact_is_next = intent.work is Work.SECURITY_EVENT
+        return intent
 
     @property
     def _answers(self) -> bool:
@@ -390,6 +436,8 @@ class Station:
             self._availability.answered(intent.key)
         elif intent.work is Work.FACT:
             self._delivery.answered(intent.key, response, dialect)
+        elif intent.work is Work.SECURITY_EVENT:
+            self._security.answered(intent.key)
 
     def _failed(self, failed: CallFailed, now: float) -> None:
         intent, self._in_flight = self._in_flight, None
@@ -408,40 +456,5 @@ class Station:
             self._availability.failed(failure, now)
         elif intent.work is Work.FACT:
             self._delivery.failed(intent.key, failure, detail, now)
-
-
-def _start_clock(boots: Table[BootRow], stamps: Iterable[Stamp], now: float) -> Clock:
-    """A new boot: number it, and keep of the earlier ones what still dates a stamp."""
-    earlier = boots.numbered()
-    last: dict[int, float] = {}
-    for stamp in stamps:
-        if stamp.utc_ms is None:
-            last[stamp.boot] = max(stamp.mono, last.get(stamp.boot, stamp.mono))
-    known: dict[int, Boot] = {}
-    undated = False
-    for number, row in earlier:
-        if number in last:
-            row = replace(row, last=last[number] if row.last is None else row.last)
-            known[number] = Boot(row.started, row.anchor, row.last)
-            boots.put(str(number), row)
-            undated = row.anchor is None
-        elif undated and row.anchor is not None:
-            known[number] = Boot(row.started, row.anchor)  # where it began, the undated one before it ended
-            undated = False
-        else:
-            boots.delete(str(number))
-    number = max((number for number, _ in earlier), default=0) + 1
-    boots.put(str(number), BootRow(now))
-    return Clock(number, now, known)
-
-
-def _stamps(
-    outbox: Table[OutboxRow], transactions: Table[TransactionRow], samples: Table[Sample]
-) -> Iterator[Stamp]:
-    """Every moment on record that the CSMS may still be told."""
-    for _, waiting in outbox.items():
-        yield waiting.fact.at
-        yield from (sample.at for sample in waiting.fact.samples)
-    for _, row in transactions.items():
-        yield row.begin.at
-    yield from (sample.at for _, sample in samples.items())
+        elif intent.work is Work.SECURITY_EVENT:
+            self._security.failed(intent.key, failure, failed.code, detail, now)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..clock import Anchor
 from ..domain.metering import Sample
 from ..domain.network import SecurityProfile
+from ..domain.time import Stamp
 from ..domain.tokens import ANY_TYPE, IdToken, IdTokenInfo
 from ..domain.transactions import TransactionFact
 from ..errors import StoreError
@@ -110,6 +111,22 @@ class NetworkRow:
     """What outlives a boot of the ways to the CSMS (one row): how secure the last link was."""
 
     security_profile: SecurityProfile
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityRow:
+    """A security event in the log (key: its place in the order of recording).
+
+    ``untold``: the CSMS has to be told yet. ``message_id`` and the UTC of ``at`` are fixed by the first send
+    under ``version``, for every retry.
+    """
+
+    type: str
+    at: Stamp
+    tech_info: str | None = None
+    untold: bool = False
+    message_id: str = ""
+    version: OcppVersion | None = None
 
 
 @cache

@@ -203,7 +203,7 @@ def come_to_rest(bench):
     bench.run(1000)
     check(bench)
     state = bench.state()
-    assert state["queue"] == {"facts": 0, "elsewhere": 0, "pinned": None}
+    assert state["queue"] == {"facts": 0, "elsewhere": 0, "security_events": 0, "pinned": None}
     assert state["connection"]["state"] == "open"
     assert all(evse["transaction"] is None and evse["power"] == "off" for evse in state["evses"])
     assert len(bench.begun()) == len(bench.ended()) or bench.version is not V16

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ...domain.layout import ConnectorRef, Layout
 from ...domain.metering import Quantity, ReadingContext, Sample
+from ...domain.security import spelled
 from ...domain.status import BootReason, RegistrationStatus, StationInfo
 from ...domain.time import Stamp, from_utc_ms, to_utc_ms
 from ...domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
@@ -218,6 +219,12 @@ class Dialect16:
             return None
         connector_id = layout.to_16(ConnectorRef(evse))
         return v16.MeterValuesRequest(connector_id=connector_id, transaction_id=csms_id, meter_value=values)
+
+    def security_event(self, kind: str, utc_ms: int, tech_info: str | None) -> Request:
+        """SecurityEventNotification."""
+        return v16.SecurityEventNotificationRequest(
+            type=spelled(kind, self.version), timestamp=from_utc_ms(utc_ms), tech_info=tech_info
+        )
 
     def command(self, layout: Layout, request: Request) -> Command | None:
         """A call of the CSMS as a command."""

@@ -144,6 +144,13 @@ class Dialect2x:
         request: Request = self._m.MeterValuesRequest(evse_id=evse, meter_value=values)
         return request
 
+    def security_event(self, kind: str, utc_ms: int, tech_info: str | None) -> Request:
+        """SecurityEventNotification."""
+        request: Request = self._m.SecurityEventNotificationRequest(
+            type=kind, timestamp=from_utc_ms(utc_ms), tech_info=tech_info
+        )
+        return request
+
     def command(self, layout: Layout, request: Request) -> Command | None:
         """A call of the CSMS as a command."""
         call: Any = request
