@@ -12,6 +12,7 @@ from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.metering import Quantity
 from ocpp_core.rpc import SendFrame
 from ocpp_core.station import (
+    LINK_EVENTS,
     CloseLink,
     DoLock,
     DoPower,
@@ -27,7 +28,6 @@ from .host import Host
 from .routes import Route, RouteTable
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
-from .tls_failures import CERTIFICATE_FAULTS
 from .tls_wire import TlsHandshakeFailed
 
 _FAILURES = {
@@ -39,6 +39,7 @@ _FAILURES = {
     FailureReason.TIMEOUT: LinkFailure.TIMEOUT,
     FailureReason.TRANSPORT: LinkFailure.UNREACHABLE,
 }
+_TLS_FAILURES = {event: failure for failure, event in LINK_EVENTS.items()}
 
 Observer: TypeAlias = Callable[[StationAction | Text], None]
 """Sees every action as it is carried out, the storage's excepted, and every frame that came as a ``Text``."""
@@ -194,10 +195,10 @@ class Runner:
             self._handshake_failed(outcome)
 
     def _handshake_failed(self, outcome: HandshakeFailed) -> None:
-        if isinstance(outcome, TlsHandshakeFailed) and outcome.diagnosis.fault in CERTIFICATE_FAULTS:
-            self._link_failed(LinkFailure.BAD_CERTIFICATE, outcome.detail)
-        else:
-            self._link_failed(_FAILURES[outcome.reason], outcome.detail)
+        failure = _FAILURES[outcome.reason]
+        if isinstance(outcome, TlsHandshakeFailed) and outcome.diagnosis.event is not None:
+            failure = _TLS_FAILURES.get(outcome.diagnosis.event, failure)
+        self._link_failed(failure, outcome.detail)
 
     def forget(self, link: TextLink) -> None:
         """This link is gone; a later one stays."""

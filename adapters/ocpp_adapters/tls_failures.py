@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ocpp_core.versions import OcppVersion
+from ocpp_core.domain.security import SecurityEvent as SecurityEvent
 
 
 class TlsFault(StrEnum):
@@ -37,26 +37,6 @@ class TlsFault(StrEnum):
     ENDED = "connection ended"
     PROTOCOL = "protocol error"
 
-
-class SecurityEvent(StrEnum):
-    """The security events that a failed connection gives rise to, as 2.x names them."""
-
-    INVALID_CSMS_CERTIFICATE = "InvalidCsmsCertificate"
-    INVALID_CHARGING_STATION_CERTIFICATE = "InvalidChargingStationCertificate"
-    INVALID_TLS_VERSION = "InvalidTLSVersion"
-    INVALID_TLS_CIPHER_SUITE = "InvalidTLSCipherSuite"
-    FAILED_TO_AUTHENTICATE_AT_CSMS = "FailedToAuthenticateAtCsms"
-
-    def spelling(self, version: OcppVersion) -> str:
-        """The event's name on the wire; 1.6's whitepaper has its own for three of them."""
-        return _V16_NAMES.get(self, self.value) if version is OcppVersion.V16 else self.value
-
-
-_V16_NAMES: Final = {
-    SecurityEvent.INVALID_CSMS_CERTIFICATE: "InvalidCentralSystemCertificate",
-    SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE: "InvalidChargePointCertificate",
-    SecurityEvent.FAILED_TO_AUTHENTICATE_AT_CSMS: "FailedToAuthenticateAtCentralSystem",
-}
 
 CERTIFICATE_FAULTS: Final = frozenset(
     {

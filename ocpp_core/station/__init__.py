@@ -1,6 +1,7 @@
 """A complete charging station as a pure machine: hardware and frames in, actions out."""
 
 from ..domain.network import NetworkProfile, SecurityProfile
+from ..domain.security import SecurityEvent
 from .actions import (
     CloseLink,
     DoLock,
@@ -17,6 +18,7 @@ from .actions import (
     TransactionChanged,
 )
 from .blocks.connectivity import LinkFailure
+from .blocks.security import LINK_EVENTS
 from .config import Backoff, PinPolicy, StationConfig, TxPoint
 from .station import Station
 
@@ -29,6 +31,8 @@ __all__ = [
     "TxPoint",
     "PinPolicy",
     "LinkFailure",
+    "LINK_EVENTS",
+    "SecurityEvent",
     "StationAction",
     "SendFrame",
     "OpenLink",

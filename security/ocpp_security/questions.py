@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from ocpp_core.versions import OcppVersion
+from ocpp_core.domain.security import SecurityEvent as SecurityEvent
 
 from .errors import Fault
 from .pki.certificate import Certificate
@@ -18,22 +18,6 @@ from .pki.hashdata import CertificateHashData
 from .pki.ocsp import OcspRequestData
 from .trust.decisions import Status
 from .trust.inventory import LeafUse, TrustUse
-
-
-class SecurityEvent(StrEnum):
-    """Security events that certificates give rise to, as 2.x names them."""
-
-    INVALID_CHARGING_STATION_CERTIFICATE = "InvalidChargingStationCertificate"
-    DISCARDED_RENEWED_CLIENT_CERTIFICATE = "DiscardedRenewedClientCertificate"
-    INVALID_FIRMWARE_SIGNING_CERTIFICATE = "InvalidFirmwareSigningCertificate"
-    INVALID_FIRMWARE_SIGNATURE = "InvalidFirmwareSignature"
-    RECONFIGURATION_OF_SECURITY_PARAMETERS = "ReconfigurationOfSecurityParameters"
-
-    def spelling(self, version: OcppVersion) -> str:
-        """The event's name on the wire."""
-        if version is OcppVersion.V16 and self is SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE:
-            return "InvalidChargePointCertificate"
-        return self.value
 
 
 class ChainKind(StrEnum):

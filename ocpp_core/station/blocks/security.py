@@ -24,12 +24,13 @@ from .connectivity import LinkFailure
 
 _RETRY = (Deadline.SECURITY_RETRY, 0)
 
-_EVENTS = {
+LINK_EVENTS = {
     LinkFailure.BAD_CERTIFICATE: SecurityEvent.INVALID_CSMS_CERTIFICATE,
     LinkFailure.TLS_VERSION: SecurityEvent.INVALID_TLS_VERSION,
     LinkFailure.TLS_CIPHER_SUITE: SecurityEvent.INVALID_TLS_CIPHER_SUITE,
     LinkFailure.UNAUTHORIZED: SecurityEvent.FAILED_TO_AUTHENTICATE_AT_CSMS,
 }
+"""What a link that could not be opened is to the security log."""
 _NO_WORD = frozenset({LinkFailure.UNREACHABLE, LinkFailure.TIMEOUT})
 """The CSMS was not heard at all: what it did wrong before may not have changed."""
 _NO_SUCH_MESSAGE = frozenset({ErrorCode.NOT_IMPLEMENTED, ErrorCode.NOT_SUPPORTED})
@@ -100,7 +101,7 @@ class Security:
         if failure in _NO_WORD or self._failures.get(slot) is failure:
             return
         self._failures[slot] = failure
-        event = _EVENTS.get(failure)
+        event = LINK_EVENTS.get(failure)
         if event is not None:
             text = f"network profile {slot}: {detail}".encode(errors="replace").decode()
             self._record(event, text[:LONGEST_TECH_INFO], now)
