@@ -20,8 +20,9 @@ from ..versions import OcppVersion
 class OpenLink:
     """Connect to a CSMS, offering these subprotocols in order of preference.
 
-    ``slot`` names the network profile. ``round`` counts how often all profiles were tried in vain: whoever
-    has several passwords or certificates for one, old and new, takes another each round (A02.FR.28).
+    ``slot`` names the network profile. ``round`` counts how often all profiles were tried in vain since
+    one led to a CSMS: whoever has several passwords or certificates for one, new and old, begins with the new
+    and takes another each round (A02.FR.28).
     Answer with ``link_opened`` or ``link_failed``.
     """
 

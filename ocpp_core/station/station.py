@@ -199,7 +199,7 @@ class Station:
         if lost_at is not None and now - lost_at > self.config.offline_threshold:
             self._availability.forget()
         self._availability.link_opened()
-        self._delivery.link_opened(profile.csms)
+        self._delivery.link_opened(profile.csms, version)
         self._security.link_opened(profile.slot)
         self._provisioning.link_opened(version, profile, now)
         self._settle(now)

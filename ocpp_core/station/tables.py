@@ -93,6 +93,10 @@ class WireRow:
     handed_over: bool = False
     csms: str = ""
 
+    def goes_on(self, csms: str, version: OcppVersion) -> bool:
+        """Whether the rest may be told so: as it began, or as long as the version had nothing to tell."""
+        return self.version is version and (self.csms == csms or not self.began)
+
 
 @dataclass(frozen=True, slots=True)
 class CachedToken:

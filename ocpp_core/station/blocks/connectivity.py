@@ -148,17 +148,18 @@ class Connectivity:
         self._context.out.do(LinkChanged(self.version, slot=self.profile.slot))
         self._heard = False
         self._opened_at = now
-        self._rotation.connected()
         return self.version
 
     def heard(self) -> None:
         """The CSMS has said something: there is more behind the WebSocket than its server."""
-        self._heard = True
+        if self.online and not self._heard:
+            self._heard = True
+            self._rotation.connected()
 
     def failed(self, reason: LinkFailure, detail: str, now: float) -> None:
         """The adapter could not open the link. Raises :class:`LocalProtocolError` if none was asked for."""
-        if self.link not in (Link.DIALING, Link.CLOSING):
-            raise LocalProtocolError(f"no link was asked for (the link is {self.link})")
+        if self.link not in (Link.DIALING, Link.CLOSING) or self.version is not None:
+            raise LocalProtocolError(f"no link is being opened (the link is {self.link})")
         self._gone(f"{reason}: {detail}" if detail else str(reason), now)
 
     def closed(self, code: int, reason: str, now: float) -> None:

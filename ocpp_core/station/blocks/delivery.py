@@ -49,7 +49,7 @@ class Delivery:
         self._csms = context.config.network_profiles[0].csms
         """Which one is at the other end of the link, or was last."""
         self._elsewhere: set[str] = set()
-        """Transactions of which another CSMS was told, and not the operator."""
+        """Transactions with which the CSMS at the other end cannot go on, and which no operator was given."""
         self._next = next(reversed(self._facts), -1) + 1
         self._online_from = self._next
         """The first fact that was recorded over the present link."""
@@ -162,7 +162,9 @@ class Delivery:
     def _prepare(self, number: int, row: OutboxRow, dialect: StationDialect) -> OutboxRow | None:
         """Fix what the wire will say of a fact; None: the version says nothing of it, or not yet."""
         fact = row.fact
-        wire = self._wires.get(fact.transaction) or WireRow(dialect.version, csms=self._csms)
+        wire = self._wires.get(fact.transaction) or WireRow(dialect.version)
+        if not wire.began:
+            wire = replace(wire, csms=self._csms)
         planned = dialect.plan(fact, wire)
         if planned is None:
             self._settle(number, fact, wire)
@@ -248,12 +250,12 @@ class Delivery:
             wire = replace(wire, csms_id=NO_CSMS_ID)
         self._settle(number, fact, wire)
 
-    def link_opened(self, csms: str) -> None:
+    def link_opened(self, csms: str, version: OcppVersion) -> None:
         """What was recorded so far happened, or waited, while the station was offline."""
         self._online_from = self._next
         self._csms = csms
         self._elsewhere = {
-            key for key, wire in self._wires.items() if wire.csms != csms and not wire.handed_over
+            key for key, wire in self._wires.items() if not (wire.handed_over or wire.goes_on(csms, version))
         }
 
     def link_lost(self) -> None:
@@ -275,7 +277,7 @@ class Delivery:
         """The CSMS took the station; what is left to tell another one waits, or as configured (B10.FR.05)."""
         if self._elsewhere:
             told = ", ".join(sorted(self._elsewhere))
-            self._pinned(f"another CSMS was told of open transactions: {told}", self._elsewhere)
+            self._pinned(f"this CSMS cannot go on with open transactions: {told}", self._elsewhere)
 
     def _pinned(self, why: str, transactions: set[str]) -> None:
         policy = self._context.config.pin_policy
@@ -295,8 +297,9 @@ class Delivery:
         operator may hear of a fact twice, but of each.
         """
         for number in self._passed_on:
-            fact = self._facts[number].fact
-            self._settle(number, fact, self._wire(fact))
+            if number in self._facts:  # else it was thinned out since
+                fact = self._facts[number].fact
+                self._settle(number, fact, self._wire(fact))
         self._passed_on = []
         for number, row in self._facts.items() if self._handed_over else ():
             if row.fact.transaction in self._handed_over:

@@ -22,6 +22,7 @@ class Provisioning:
     """Whether the CSMS takes the station, and when it hears from it next."""
 
     __slots__ = (
+        "_boot_by",
         "_boot_due",
         "_boot_triggered",
         "_boots",
@@ -39,6 +40,8 @@ class Provisioning:
         self._context = context
         self._connectivity = connectivity
         self._boots = boots
+        self._boot_by: dict[str, float | None] = {}
+        """Before when each other CSMS wants no BootNotification."""
         self._boot_due = True
         self._boot_triggered = False
         self._heartbeat_by = 0.0
@@ -64,13 +67,23 @@ class Provisioning:
         profile (B10.FR.10)."""
         if self._registered_by != (version, profile):
             if self._registered_by is not None and self._registered_by[1].csms != profile.csms:
-                self._context.timers.cancel(_BOOT)  # another CSMS has asked for that interval
+                self._change_csms(self._registered_by[1].csms, profile.csms)
             self._registered_by = (version, profile)
             self.status = None
         if self.status is RegistrationStatus.ACCEPTED:
             self._arm_heartbeat(now)
         else:
             self._boot_due = _BOOT not in self._context.timers  # B02.FR.04: not before the interval is over
+
+    def _change_csms(self, old: str, new: str) -> None:
+        """What one CSMS asked for counts for it alone: an interval, a trigger."""
+        timers = self._context.timers
+        self._boot_by[old] = timers.deadline(_BOOT)
+        timers.cancel(_BOOT)
+        by = self._boot_by.get(new)
+        if by is not None:
+            timers.set(_BOOT, by)  # if that is over, the timer is due at once
+        self._boot_triggered = False
 
     def link_lost(self) -> None:
         """Heartbeats need a link."""

@@ -13,9 +13,10 @@ class Rotation:
     """The network profiles in the order of their priority, and whose turn it is.
 
     It begins with the first (B10.FR.04). A profile that has failed as often as it may gives way to the next
-    one, after the last comes the first again, for ever (B10.FR.03, B10.FR.08, B10.FR.09). After a connection
-    profiles that are less secure are out (A05.FR.06), also after a reboot, for as long as one that is as
-    secure is configured: only who provisions a station on the spot can lower its security (A00.FR.005).
+    one, after the last comes the first again, for ever (B10.FR.03, B10.FR.09): when all have failed, the one
+    that connected last, then all the others anew (B10.FR.07, B10.FR.08). After a connection profiles that are
+    less secure are out (A05.FR.06), also after a reboot, for as long as one that is as secure is configured:
+    only who provisions a station on the spot can lower its security (A00.FR.005).
     """
 
     __slots__ = ("_context", "_exhausted", "_failures", "_level", "_order", "_place", "_rows", "round")
@@ -30,7 +31,7 @@ class Rotation:
         self._exhausted = 0
         """How many profiles have failed one after the other."""
         self.round = 0
-        """How often all of them have."""
+        """How often all of them have, since one led to a CSMS that was there."""
         row = rows.get(_KEY)
         self._level = SecurityProfile.NONE if row is None else row.security_profile
         """How secure the last connection was."""
@@ -64,10 +65,10 @@ class Rotation:
 
     def served(self) -> None:
         """The profile whose turn it is led to a CSMS that was there."""
-        self._failures = self._exhausted = 0
+        self._failures = self._exhausted = self.round = 0
 
     def connected(self) -> None:
-        """The profile whose turn it is connected."""
+        """The profile whose turn it is connected, and the CSMS is there: let it count for security."""
         level = self.profile.security_profile
         if level is not self._level:
             self._level = level
