@@ -7,7 +7,8 @@
     app.mount("/ocpp", OcppEndpoint(lambda handshake, peer: central.session()))
 
 Pings, sizes of messages, TLS and compression are settings of the ASGI server (uvicorn:
-``--ws-ping-interval``, ``--ws-max-size``, …). It runs wherever that server runs, on asyncio or trio.
+``--ws-ping-interval``, ``--ws-max-size``, …). It runs wherever that server runs, on asyncio or trio. For a
+station's certificate see :mod:`ocpp_adapters.asgi_tls`.
 """
 
 import logging
@@ -30,6 +31,7 @@ from ocpp_core.wire import (
 )
 
 from .anyio_link import Alarm, AnyioConcurrency
+from .asgi_tls import told
 from .bridge import Admitted, EndTransport, Refused, SendMessage, ServerBridge
 from .bridge_anyio import Outbox
 from .server_driver import Registry, ServerDriver
@@ -187,7 +189,7 @@ class _Transport:
         self._chooses = _REFUSAL in (scope.get("extensions") or {})
         client = scope.get("client")
         self.config = config
-        self.peer = Peer(None if client is None else (client[0], client[1]), None)
+        self.peer = Peer(None if client is None else (client[0], client[1]), told(scope))
 
     async def deliver(self, item: SendMessage | EndTransport | Admitted | Refused) -> None:
         """Do one thing."""

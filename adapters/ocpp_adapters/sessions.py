@@ -15,6 +15,8 @@ from typing import Protocol, TypeAlias
 from ocpp_core import LocalProtocolError
 from ocpp_core.wire import Closed, HandshakeReceived
 
+from .tls_peer import TlsElsewhere
+
 
 class TextLink(Protocol):
     """An open WebSocket as its session sees it."""
@@ -93,10 +95,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end: the address, and the TLS connection to ask for the client's certificate."""
+    """Who is at the other end."""
 
     address: tuple[str, int] | None
-    tls: ssl.SSLObject | None
+    tls: ssl.SSLObject | TlsElsewhere | None
+    """The TLS connection, None if there is none; :func:`.tls_peer.peer_certificate` has the certificate."""
 
 
 Decision: TypeAlias = Session | Reject

@@ -5,7 +5,7 @@ every adapter.
 """
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -33,6 +33,7 @@ class TlsFault(StrEnum):
     BAD_CERTIFICATE = "bad certificate"
     REFUSED_OURS = "own certificate refused"
     OTHER_PROFILE = "other security profile"
+    OWN_KEY = "own key"
     TIMEOUT = "time-out"
     ENDED = "connection ended"
     PROTOCOL = "protocol error"
@@ -82,6 +83,7 @@ _ADVICE: Final = {
     TlsFault.BAD_CERTIFICATE: "the peer's certificate chain cannot be verified",
     TlsFault.REFUSED_OURS: "the peer refuses our certificate, or our having none",
     TlsFault.OTHER_PROFILE: "the CSMS does not ask for our certificate: it does not use security profile 3",
+    TlsFault.OWN_KEY: "our own key could not sign",
     TlsFault.TIMEOUT: "the TLS handshake was not over in time",
     TlsFault.ENDED: "the peer ended the connection in the TLS handshake",
     TlsFault.PROTOCOL: "the peer broke the TLS protocol",
@@ -156,7 +158,9 @@ class Diagnosis:
     event: SecurityEvent | None
     """What to report (2.x A04), once for repeated attempts that fail alike (A00.FR.316 note)."""
     detail: str = ""
-    """What OpenSSL or the check that failed had to say."""
+    """What OpenSSL, the check that failed or our key had to say."""
+    cause: Exception | None = field(default=None, compare=False)
+    """What our own key has raised, as a key store names it."""
 
     def __str__(self) -> str:
         text = f"{self.fault}: {_ADVICE[self.fault]}"
@@ -170,6 +174,26 @@ class CertificateRefusedError(ssl.SSLCertVerificationError):
         super().__init__(1, f"{fault}: {detail}")
         self.fault = fault
         self.detail = detail
+
+
+class OwnKeyError(ssl.SSLError):
+    """Our own key could not sign; why is the ``__cause__``."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(1, f"{TlsFault.OWN_KEY}: {cause}")
+        self.__cause__ = self.cause = cause
+
+
+def explained(error: ssl.SSLError, context: ssl.SSLContext) -> ssl.SSLError:
+    """What a handshake has raised, or OwnKeyError if its own key is to blame, of which OpenSSL knows nothing.
+
+    A key that may fail leaves a function ``explain`` in its context, which returns the reason, once.
+    """
+    explain = getattr(context, "explain", None)
+    if explain is None or isinstance(error, ssl.SSLCertVerificationError):
+        return error
+    cause = explain(context)
+    return error if cause is None else OwnKeyError(cause)
 
 
 def diagnosis(fault: TlsFault, detail: str = "", *, server: bool = False) -> Diagnosis:
@@ -191,6 +215,8 @@ def diagnose(error: OSError, *, server: bool = False) -> Diagnosis:
     """What an exception of a TLS handshake, or of a read after it, means; ``server``: for the CSMS's side."""
     if isinstance(error, CertificateRefusedError):
         return diagnosis(error.fault, error.detail, server=server)
+    if isinstance(error, OwnKeyError):
+        return Diagnosis(TlsFault.OWN_KEY, None, str(error.cause)[:_MAX_DETAIL], error.cause)
     if isinstance(error, ssl.SSLCertVerificationError):
         # Only OpenSSL's own errors have these attributes.
         fault = _VERIFY.get(getattr(error, "verify_code", 0), TlsFault.BAD_CERTIFICATE)

@@ -13,7 +13,7 @@ from ocpp_core import LocalProtocolError
 from ocpp_core.values import value
 from ocpp_core.wire import CloseTransport, SendBytes
 
-from .tls_failures import CertificateRefusedError, Diagnosis, TlsFault, diagnose, diagnosis
+from .tls_failures import CertificateRefusedError, Diagnosis, TlsFault, diagnose, diagnosis, explained
 
 _CHUNK: Final = 64 << 10
 
@@ -199,8 +199,8 @@ class TlsLink:
         self._flush()
 
     def _failed(self, error: ssl.SSLError) -> None:
-        self.error = error
-        self._fail(diagnose(error, server=self._server))
+        self.error = explained(error, self.object.context)
+        self._fail(diagnose(self.error, server=self._server))
 
     def _fail(self, reason: Diagnosis) -> None:
         self._flush()  # the alert

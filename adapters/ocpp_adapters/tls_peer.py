@@ -32,8 +32,18 @@ class PeerCertificate:
         return any(wanted == name.rstrip(".").lower() for name in names)
 
 
-def peer_certificate(tls: ssl.SSLObject | None) -> PeerCertificate | None:
+@dataclass(frozen=True, slots=True)
+class TlsElsewhere:
+    """TLS that somebody in front of us ends, as an ASGI server does, and what is told of it."""
+
+    certificate: PeerCertificate | None
+    """That was verified; None: none, or it is not told."""
+
+
+def peer_certificate(tls: ssl.SSLObject | TlsElsewhere | None) -> PeerCertificate | None:
     """The certificate at the other end; None if there is none, or none that was verified."""
+    if isinstance(tls, TlsElsewhere):
+        return tls.certificate
     info = None if tls is None else tls.getpeercert()
     der = None if tls is None else tls.getpeercert(binary_form=True)
     if tls is None or not info or der is None:

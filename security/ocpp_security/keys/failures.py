@@ -20,6 +20,11 @@ def take_failure(context: ssl.SSLContext) -> KeyStoreError | None:
     return _failures.pop(context, None)
 
 
+def leave_explanation(context: ssl.SSLContext) -> None:
+    """Let whoever shakes hands with a context ask that context: ``context.explain(context)``."""
+    vars(context)["explain"] = take_failure
+
+
 @contextlib.contextmanager
 def named_failures(context: ssl.SSLContext) -> Iterator[None]:
     """Around a handshake with ``context``: an :class:`ssl.SSLError` that the key caused becomes its reason.
@@ -30,6 +35,8 @@ def named_failures(context: ssl.SSLContext) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
+        if isinstance(error.__cause__, KeyStoreError):  # somebody has asked before us
+            raise error.__cause__ from None
         failure = take_failure(context)
         if failure is None:
             raise

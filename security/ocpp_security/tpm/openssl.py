@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ..keys.errors import ChainError, KeyStoreError, KeyUnsuitableError
-from ..keys.failures import note_failure, take_failure
+from ..keys.failures import leave_explanation, note_failure, take_failure
 from ..keys.store import PublicKey
 from .errors import TpmTlsUnavailableError
 
@@ -150,6 +150,7 @@ class OpenSsl:
         except BaseException:
             release()
             raise
+        leave_explanation(context)
 
     # Where things are.
 

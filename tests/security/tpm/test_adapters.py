@@ -1,32 +1,54 @@
 """mTLS with the station's key in a TPM, through every adapter: each server, each way to be a client."""
 
+import os
 import ssl
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from ocpp_adapters import anyio_rpc, poll_rpc, threads_rpc
-from ocpp_adapters.anyio_link import dial_in_worker
+from ocpp_adapters import anyio_rpc, anyio_station, poll_rpc, poll_station, threads_rpc, threads_station
+from ocpp_adapters.anyio_link import dial, dial_in_worker
 from ocpp_adapters.poll import Poll
+from ocpp_adapters.routes import Route
 from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.rpc_link import CallFailedError, RpcLink
+from ocpp_adapters.sessions import Peer, Session
+from ocpp_adapters.tls_failures import OwnKeyError, TlsFault, diagnose
+from ocpp_adapters.tls_peer import peer_certificate
+from ocpp_adapters.tls_wire import TlsHandshakeFailed
 from ocpp_core import Role
 from ocpp_core.messages import v201
-from ocpp_core.wire import ClientConfig
-from ocpp_security.keys import KeyAlgorithm, take_failure
-from tests.adapters.servers import ADAPTERS, Adapter
-from tests.security.keys.tls_kit import STATION, VERSIONS, TlsKit, common_name
+from ocpp_core.station import LinkChanged, Station, StationAction
+from ocpp_core.store import MemoryStore
+from ocpp_core.wire import ClientConfig, Text
+from ocpp_security.keys import KeyAlgorithm
+from tests.adapters.charger import Charger, config
+from tests.adapters.servers import SERVERS, Adapter, Polled, Threaded, eventually
+from tests.adapters.tls.asgi_servers import Uvicorn
+from tests.security.keys.tls_kit import STATION, VERSIONS, TlsKit
 from tests.security.tpm.support import SoftwareTpm, station, tpm
 
 pytestmark = pytest.mark.anyio
 TRIGGER = v201.HeartbeatRequest()
+NATIVE = SERVERS[0]
+ALL = {
+    **{str(server): server for server in SERVERS},
+    "uvicorn": Uvicorn("asyncio", False),
+    # Once more, for the clients that are on trio then.
+    "poll, trio": Polled("trio", False),
+    "threads, trio": Threaded("trio", False),
+}
 
 
-@pytest.fixture(params=ADAPTERS, ids=str)
+@pytest.fixture(params=ALL.values(), ids=ALL)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     chosen: Adapter = request.param
     return chosen
@@ -37,15 +59,22 @@ def anyio_backend(adapter: Adapter) -> str:
     return adapter.backend
 
 
+def common_name(peer: Peer) -> str | None:
+    certificate = peer_certificate(peer.tls)
+    return None if certificate is None else certificate.common_name
+
+
 @asynccontextmanager
-async def csms(adapter: Adapter, context: ssl.SSLContext) -> AsyncIterator[tuple[ClientConfig, list[str]]]:
+async def csms(
+    adapter: Adapter, context: ssl.SSLContext
+) -> AsyncIterator[tuple[ClientConfig, list[str | None]]]:
     """A CSMS on an adapter: where to connect, and the common names that it sees."""
-    seen: list[str] = []
+    seen: list[str | None] = []
     async with anyio.create_task_group() as tasks:
         concurrency = adapter.concurrency(tasks)
 
-        def admit(handshake: Any, peer: Any) -> RpcLink:
-            seen.append(common_name(peer.tls))
+        def admit(handshake: Any, peer: Peer) -> RpcLink:
+            seen.append(common_name(peer))
             return RpcLink(Role.CSMS, anyio_rpc.refuse_all, concurrency)
 
         async with adapter.serve(admit, ssl_context=context) as port:
@@ -59,25 +88,24 @@ def by_threads(config: ClientConfig, context: ssl.SSLContext) -> None:
 
 
 def by_poll(config: ClientConfig, context: ssl.SSLContext) -> None:
-    poll = Poll()
-    link = poll_rpc.open_rpc(poll, config, ssl_context=context)
-    while not link.opened:
-        poll.step()
-    task = link.call(TRIGGER)
-    while not task.done:
-        poll.step()
-    with pytest.raises(CallFailedError):
-        task.result()
-    link.close()
-    while link.closed is None:
-        poll.step()
+    with Poll() as poll:
+        link = poll_rpc.open_rpc(poll, config, ssl_context=context)
+        while not link.opened:
+            poll.wait(min(poll.step(), 0.01))
+        task = link.call(TRIGGER)
+        while not task.done:
+            poll.wait(min(poll.step(), 0.01))
+        with pytest.raises(CallFailedError):
+            task.result()
+        link.close()
+        while link.closed is None:
+            poll.wait(min(poll.step(), 0.01))
 
 
-async def by_anyio(config: ClientConfig, context: ssl.SSLContext) -> None:
-    for dial in (anyio_rpc.dial, dial_in_worker):
-        async with anyio_rpc.open_rpc(config, ssl_context=context, dial=dial) as link:
-            with pytest.raises(CallFailedError):
-                await link.call(TRIGGER)
+async def by_anyio(config: ClientConfig, context: ssl.SSLContext, dialler: Any = dial) -> None:
+    async with anyio_rpc.open_rpc(config, ssl_context=context, dial=dialler) as link:
+        with pytest.raises(CallFailedError):
+            await link.call(TRIGGER)
 
 
 @pytest.mark.requirement("A00.FR.401", "A00.FR.402", "A00.FR.415")
@@ -87,27 +115,147 @@ async def test_every_client_at_every_server(
     adapter: Adapter, kit: TlsKit, store: Any, algorithm: KeyAlgorithm, version: ssl.TLSVersion
 ) -> None:
     context = station(kit, store.create("leaf", algorithm), version)
-    async with csms(adapter, kit.server(version)) as (config, seen):
+    async with csms(adapter, kit.server(version)) as (url, seen):
         with anyio.fail_after(20):
-            await by_anyio(config, context)
-            await anyio.to_thread.run_sync(by_threads, config, context)
-            await anyio.to_thread.run_sync(by_poll, config, context)
+            await by_anyio(url, context)
+            await by_anyio(url, context, dial_in_worker)
+            await anyio.to_thread.run_sync(by_threads, url, context)
+            await anyio.to_thread.run_sync(by_poll, url, context)
     assert seen == [STATION] * 4
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS[:1], ids=str)
+@pytest.mark.parametrize("adapter", [NATIVE], ids=str)
 @pytest.mark.parametrize("client", [by_threads, by_poll])
 async def test_a_dead_tpm_is_a_failed_link(
     adapter: Adapter, kit: TlsKit, folder: Any, client: Callable[[ClientConfig, ssl.SSLContext], None]
 ) -> None:
-    """The station stays up: it hears that the handshake failed, and why if it asks, and tries again."""
+    """Who opened it hears why, by the key store's own name, and can try again."""
     with SoftwareTpm() as chip, tpm.TpmConnection(chip.tcti) as connection:
         context = station(kit, tpm.TpmKeyStore(folder, connection).create("leaf"))
-        async with csms(adapter, kit.server()) as (config, seen):
+        async with csms(adapter, kit.server()) as (url, seen):
             chip.stop()
-            with pytest.raises(HandshakeFailedError):
-                await anyio.to_thread.run_sync(client, config, context)
-            assert isinstance(take_failure(context), tpm.TpmLostError)
+            with pytest.raises(HandshakeFailedError) as raised:
+                await anyio.to_thread.run_sync(client, url, context)
+            failure = raised.value.failure
+            assert isinstance(failure, TlsHandshakeFailed)
+            assert failure.diagnosis.fault is TlsFault.OWN_KEY
+            assert failure.diagnosis.event is None, "that is the TPM's fault, and not the CSMS's"
+            assert isinstance(failure.diagnosis.cause, tpm.TpmLostError)
             chip.start()
-            await anyio.to_thread.run_sync(client, config, context)
+            await anyio.to_thread.run_sync(client, url, context)
         assert seen == [STATION]
+
+
+@pytest.mark.parametrize("adapter", [NATIVE, SERVERS[2]], ids=str)
+@pytest.mark.parametrize("dialler", [dial, dial_in_worker])
+async def test_a_dead_tpm_is_an_error_of_tls(
+    adapter: Adapter, kit: TlsKit, folder: Any, dialler: Any
+) -> None:
+    """On anyio opening raises what TLS raises; its cause is what the key store has raised."""
+    with SoftwareTpm() as chip, tpm.TpmConnection(chip.tcti) as connection:
+        context = station(kit, tpm.TpmKeyStore(folder, connection).create("leaf"))
+        async with csms(adapter, kit.server()) as (url, seen):
+            chip.stop()
+            with pytest.raises(OwnKeyError) as raised:
+                await by_anyio(url, context, dialler)
+            assert isinstance(raised.value.__cause__, tpm.TpmLostError)
+            assert diagnose(raised.value).cause is raised.value.__cause__
+            chip.start()
+            await by_anyio(url, context, dialler)
+        assert seen == [STATION]
+
+
+Seen: TypeAlias = list[StationAction | Text]
+Connect: TypeAlias = Callable[[Route, Seen, threading.Event], None]
+
+
+def station_on_anyio(route: Route, seen: Seen, over: threading.Event, backend: str, dialler: Any) -> None:
+    async def main() -> None:
+        machine = Station(config(), os.urandom, anyio.current_time())
+        async with anyio_station.connect_station(
+            machine, route, MemoryStore(), Charger(), observe=seen.append, dial=dialler
+        ):
+            await eventually(over.is_set, 20)
+
+    anyio.run(main, backend=backend)
+
+
+def station_in_threads(route: Route, seen: Seen, over: threading.Event) -> None:
+    machine = Station(config(), os.urandom, time.monotonic())
+    with threads_station.connect_station(machine, route, MemoryStore(), Charger(), observe=seen.append):
+        assert over.wait(20)
+
+
+def station_in_a_poll(route: Route, seen: Seen, over: threading.Event) -> None:
+    machine = Station(config(), os.urandom, time.monotonic())
+    with Poll() as poll:
+        runner = poll_station.connect_station(
+            poll, machine, route, MemoryStore(), Charger(), observe=seen.append
+        )
+        until = time.monotonic() + 20
+        while not over.is_set():
+            assert time.monotonic() < until
+            poll.wait(min(poll.step(), 0.01))
+        runner.leave()
+        while not runner.gone:
+            poll.wait(min(poll.step(), 0.01))
+
+
+STATIONS: dict[str, Connect] = {
+    "asyncio": partial(station_on_anyio, backend="asyncio", dialler=dial),
+    "trio": partial(station_on_anyio, backend="trio", dialler=dial),
+    "asyncio, worker": partial(station_on_anyio, backend="asyncio", dialler=dial_in_worker),
+    "trio, worker": partial(station_on_anyio, backend="trio", dialler=dial_in_worker),
+    "threads": station_in_threads,
+    "poll": station_in_a_poll,
+}
+
+
+class DyingConnection(tpm.TpmConnection):  # type: ignore[misc,name-defined]
+    """Its TPM dies as it is asked, once it is to."""
+
+    doomed: SoftwareTpm | None = None
+
+    def run(self, doing: str, work: Any) -> Any:
+        if self.doomed is not None:
+            self.doomed.stop()
+        return super().run(doing, work)
+
+
+@pytest.mark.parametrize("adapter", [NATIVE], ids=str)
+@pytest.mark.parametrize("made_anew", [False, True], ids=["one context", "a context for each attempt"])
+@pytest.mark.parametrize("connect", STATIONS.values(), ids=STATIONS)
+async def test_a_station_outlives_its_tpm(
+    adapter: Adapter, kit: TlsKit, folder: Path, connect: Connect, made_anew: bool
+) -> None:
+    """The TPM dies in mid-handshake, or as the context is made: the link fails in the TPM's words, again and
+    again, and opens when it is back."""
+    actions: Seen = []
+    names: list[str | None] = []
+    over = threading.Event()
+
+    def admit(handshake: Any, peer: Peer) -> Session:
+        names.append(common_name(peer))
+        return Session()
+
+    def failures() -> list[str]:
+        return [a.reason for a in list(actions) if isinstance(a, LinkChanged) and "TPM" in a.reason]
+
+    with SoftwareTpm() as chip, DyingConnection(chip.tcti) as connection:
+        key = tpm.TpmKeyStore(folder, connection).create("leaf")
+        context = station(kit, key)
+        connection.doomed = chip
+        async with adapter.serve(admit, ssl_context=kit.server()) as port, anyio.create_task_group() as tasks:
+            url = ClientConfig(url=f"wss://localhost:{port}/CP1")
+            route = Route(config=url, ssl_context=partial(station, kit, key) if made_anew else context)
+            tasks.start_soon(anyio.to_thread.run_sync, connect, route, actions, over)
+            try:
+                await eventually(lambda: len(failures()) >= 2, 10)
+                assert names == []
+                connection.doomed = None
+                chip.start()
+                await eventually(lambda: names == [STATION], 10)
+            finally:
+                over.set()
+    if not made_anew:
+        assert all("own key: our own key could not sign (" in reason for reason in failures())
