@@ -3,13 +3,15 @@ finds out why a station cannot connect."""
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ocpp_control import complain
 from ocpp_core import ConfigurationError, StoreError
 
 from . import doctor
-from .config import load_config, parse_versions
+from .config import load_config
+from .json_files import parse_versions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,29 +37,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_station(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", required=True, help="of the central system; the identity is appended")
+    parser.add_argument("--url", help="of the central system; the identity is appended")
     parser.add_argument("--id", required=True, help="the station's identity")
     parser.add_argument("--version", help="to offer, in order: 1.6, 2.0.1, 2.1 (default: 2.1,2.0.1,1.6)")
     parser.add_argument("--store", type=Path, help="file for durable state (default: none)")
     parser.add_argument("--record", type=Path, help="file for a recording that ocpp replay can repeat")
     parser.add_argument("--config", type=Path, help="the station's configuration, a JSON file")
-    parser.add_argument("--security", type=Path, help="certificate and key locations: not there yet")
+    parser.add_argument(
+        "--security", type=Path, help="password, certificates and keys, a JSON file or a directory"
+    )
     parser.add_argument("--control", choices=["stdio"], help="take commands from standard input")
     parser.add_argument("--quiet", action="store_true", help="write answers only, no events")
-    parser.set_defaults(run=_station)
+    parser.set_defaults(run=_station, parser=parser)
 
 
 def _station(options: argparse.Namespace) -> int:
-    from .process import Launch, run  # only now: the other commands need none of this
+    from .networks import Defaults, plan  # only now: the other commands need none of this
+    from .process import Launch, run
+    from .security import load_security
 
-    if options.security is not None:
-        raise ConfigurationError("--security is not there yet: certificates and keys cannot be configured")
+    if options.url is None and options.config is None:
+        options.parser.error("--url is needed, unless a configuration has it")
     versions = None if options.version is None else parse_versions(options.version.split(","))
+    config = load_config(options.config, versions)
+    defaults = Defaults(options.id, options.url, load_security(options.security))
+    networks = plan(config.networks, config.link, defaults)
     run(
         Launch(
-            url=options.url,
-            identity=options.id,
-            config=load_config(options.config, versions),
+            station=replace(config.station, network_profiles=tuple(it.profile for it in networks)),
+            routes={it.profile.slot: it.routes for it in networks},
             store=options.store,
             record=options.record,
             control=options.control is not None,

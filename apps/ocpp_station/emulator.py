@@ -101,7 +101,7 @@ class Emulator:
 
     def observe(self, action: StationAction | Text) -> None:
         """Tell what happens as an event."""
-        if event := event_of(action):
+        if event := event_of(action, slots=len(self.config.network_profiles) > 1):
             self._emit(event)
 
     # what happens from outside

@@ -17,17 +17,20 @@ from ocpp_core.wire import Text
 Event = dict[str, Any]
 
 
-def event_of(action: StationAction | Text) -> Event | None:
-    """The event that tells of an action or of a frame that came, or None for what the hardware alone sees."""
+def event_of(action: StationAction | Text, *, slots: bool = False) -> Event | None:
+    """The event that tells of an action or of a frame that came, or None for what the hardware alone sees.
+
+    ``slots``: the station has several network profiles, and events say which of them.
+    """
     match action:
         case SendFrame():
             return {"event": "frame", "dir": "out", "text": action.text}
         case Text():
             return {"event": "frame", "dir": "in", "text": action.text}
         case OpenLink():
-            return {"event": "connection", "state": "connecting"}
+            return {"event": "connection", "state": "connecting"} | _slot(action, slots)
         case LinkChanged():
-            return _connection(action)
+            return _connection(action) | _slot(action, slots)
         case StatusChanged():
             return {
                 "event": "status",
@@ -51,6 +54,10 @@ def _connection(action: LinkChanged) -> Event:
         return {"event": "connection", "state": "connected", "subprotocol": action.version}
     event: Event = {"event": "connection", "state": "disconnected"}
     return event | ({"reason": action.reason} if action.reason else {})
+
+
+def _slot(action: OpenLink | LinkChanged, slots: bool) -> Event:
+    return {"slot": action.slot} if slots else {}
 
 
 def _transaction(action: TransactionChanged) -> Event:

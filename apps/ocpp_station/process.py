@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream
 
-from ocpp_adapters.anyio_tls import secure
 from ocpp_adapters.anyio_station import StationRunner, connect_station
+from ocpp_adapters.anyio_tls import secure
 from ocpp_adapters.recorder import recording
 from ocpp_adapters.routes import Route
 from ocpp_adapters.sqlite_store import SqliteStore
@@ -19,11 +20,9 @@ from ocpp_adapters.stores import Store
 from ocpp_control import CommandError, Id, LineReader, LineWriter, parse
 from ocpp_core.station import Station, StationConfig
 from ocpp_core.store import MemoryStore
-from ocpp_core.wire import ClientConfig, connection_url
 
 from .clockwork import WallClock
 from .commands import STATION_COMMANDS
-from .config import Configuration
 from .emulator import Emulator
 from .events import Event
 from .network import Network
@@ -44,9 +43,8 @@ _TICK = 1.0
 class Launch:
     """What the command line said."""
 
-    url: str
-    identity: str
-    config: Configuration
+    station: StationConfig
+    routes: Mapping[int, Sequence[Route]]
     store: Path | None
     record: Path | None
     control: bool
@@ -57,28 +55,19 @@ def run(launch: Launch) -> None:
     """Emulate a station until told to stop.
 
     Raises:
-        ConfigurationError: the URL or the identity is not one.
         StoreError: the store cannot be used.
     """
-    link = launch.config.link
-    client = ClientConfig(
-        url=connection_url(launch.url, launch.identity),
-        handshake_timeout=link.handshake_timeout,
-        close_timeout=link.close_timeout,
-        ping_interval=link.ping_interval,
-        pong_timeout=link.pong_timeout,
-    )
     store: SqliteStore | None = None if launch.store is None else SqliteStore(launch.store)
     try:
         memory = NoMemory() if store is None else StoreMemory(store)
-        anyio.run(_main, launch, client, MemoryStore() if store is None else store, memory)
+        anyio.run(_main, launch, MemoryStore() if store is None else store, memory)
     finally:
         if store is not None:
             store.close()
 
 
-async def _main(launch: Launch, client: ClientConfig, store: Store, memory: MeterMemory) -> None:
-    process = StationProcess(launch, client, store, memory)
+async def _main(launch: Launch, store: Store, memory: MeterMemory) -> None:
+    process = StationProcess(launch, store, memory)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(process.watch_signals)
         if launch.control:
@@ -94,10 +83,9 @@ async def _main(launch: Launch, client: ClientConfig, store: Store, memory: Mete
 class StationProcess:
     """One emulated station for as long as the process lives, over any number of power cycles."""
 
-    def __init__(self, launch: Launch, client: ClientConfig, store: Store, memory: MeterMemory) -> None:
+    def __init__(self, launch: Launch, store: Store, memory: MeterMemory) -> None:
         self.writer = LineWriter(sys.stdout.fileno())
         self._launch = launch
-        self._client = client
         self._store = store
         self._started = anyio.current_time()
         self._network = Network()
@@ -105,7 +93,7 @@ class StationProcess:
         self._runner: StationRunner | None = None
         self._over = anyio.Event()
         self._off_seconds = 0.0
-        config = launch.config.station
+        config = launch.station
         self._emulator = Emulator(
             config,
             Hardware(config.layout, memory, self._started),
@@ -137,7 +125,7 @@ class StationProcess:
             station = self._emulator.power_up(self._wall_clock.utc_ms)
             async with connect_station(
                 station,
-                self._client,
+                self._launch.routes,
                 self._store,
                 self._emulator,
                 observe=self._emulator.observe,
@@ -172,7 +160,7 @@ class StationProcess:
         self._over.set()
 
     async def _dial(self, route: Route) -> ByteStream:
-        return await secure(await self._network.dial(route), route)
+        return await secure(await self._network.dial(route), route, in_worker=True)  # the key may be a TPM's
 
     async def let_the_clock_drift(self) -> None:
         """Nudge the station's clock, whoever set it, for as long as it is to drift."""

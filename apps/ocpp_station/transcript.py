@@ -17,7 +17,8 @@ def line_of(event: Event) -> str:
 
 def _connection(event: Event) -> str:
     details = [str(event[name]) for name in ("subprotocol", "reason") if name in event]
-    return " ".join(["link", event["state"], *details])
+    slot = [f"({event['slot']})"] if "slot" in event else []
+    return " ".join(["link", *slot, event["state"], *details])
 
 
 def _frame(event: Event) -> str:

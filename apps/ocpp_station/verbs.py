@@ -95,10 +95,13 @@ class Verbs:
 
     # link, network, power
 
-    def _connect(self, now: float) -> None:
-        self._emulator.powered.connect(now)
+    def _connect(self, now: float, slot: int | None = None) -> None:
+        self._emulator.powered.connect(now, slot)
 
-    def _disconnect(self, now: float) -> None:
+    def _disconnect(self, now: float, slot: int | None = None) -> None:
+        current = self._emulator.powered.state(now)["connection"]["slot"]
+        if slot not in (None, current):
+            raise CommandError(f"network profile {slot} is not in use; allowed: {current}")
         self._emulator.powered.disconnect(now)
 
     def _cut(self, now: float, half_open: bool = False) -> Outcome:

@@ -30,6 +30,7 @@ SAMPLES: dict[str, Any] = {
     "location": "EV",
     "signed": "abc",
     "half_open": True,
+    "slot": 2,
     "off_seconds": 2.5,
     "utc": None,
     "drift_ppm": -20,

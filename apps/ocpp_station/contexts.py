@@ -1,0 +1,112 @@
+"""A TLS context for each attempt to connect, of what the files hold by then."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ocpp_adapters.tls_policy import Credential, SecurityProfile, StationTls
+from ocpp_core import ConfigurationError
+from ocpp_core.errors import OcppError
+
+from .security import Security
+
+Stamp = tuple[tuple[Path, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a context is made of, as it is found at one time.
+
+    ``own`` are the files of the station's own certificate and key, which ``credential`` puts into a context.
+    """
+
+    trust: tuple[Path, ...]
+    crls: tuple[Path, ...]
+    own: tuple[Path, ...] = ()
+    credential: Credential | None = field(default=None, compare=False)
+
+    def stamp(self) -> Stamp:
+        """What differs once a file was replaced or written to. Raises OSError: one is gone."""
+        states = ((path, path.stat()) for path in (*self.trust, *self.crls, *self.own))
+        return tuple((path, state.st_ino, state.st_size, state.st_mtime_ns) for path, state in states)
+
+
+Find = Callable[[], Material]
+
+
+class Contexts:
+    """Makes contexts for a :class:`~ocpp_adapters.routes.Route`.
+
+    As long as nothing has changed on the disk it is the same one, so that sessions can be resumed.
+
+    Arguments:
+        security: what the operator has configured.
+        own: whether the station has to show a certificate of its own (security profile 3).
+        turn: which of its certificates, if it has several; 0 is the newest.
+
+    Raises:
+        ConfigurationError: an extra of this distribution is missing, or the settings make no sense; when
+            called: a file or key cannot be used.
+    """
+
+    def __init__(self, security: Security, *, own: bool, turn: int = 0) -> None:
+        self._security = security
+        self._own = own
+        with _told_as_configuration():
+            self._find = _finder(security, own, turn)
+        self._made: tuple[Stamp, ssl.SSLContext] | None = None
+
+    def __call__(self) -> ssl.SSLContext:
+        """The context for one attempt."""
+        with _told_as_configuration():
+            material = self._find()
+            stamp = material.stamp()
+            if self._made is None or self._made[0] != stamp:
+                self._made = stamp, self._policy(material).context()
+        return self._made[1]
+
+    def _policy(self, material: Material) -> StationTls:
+        security = self._security
+        return StationTls(
+            profile=SecurityProfile.TLS_CERTIFICATE if self._own else SecurityProfile.TLS_BASIC,
+            trust=material.trust,
+            system_trust=not material.trust if security.system_trust is None else security.system_trust,
+            credential=material.credential,
+            crls=material.crls,
+            crl_chain=security.crl_chain,
+            names=security.names,
+            server_name=security.server_name,
+            ciphers=security.ciphers,
+            keylog=security.keylog,
+            resumption=security.resumption,
+        )
+
+
+@contextmanager
+def _told_as_configuration() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: pip install 'ocpp-core[security]'") from error
+    except (OSError, OcppError) as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def has_certificate(security: Security) -> bool:
+    """Whether the station has a certificate of its own. Raises ConfigurationError, as :class:`Contexts`."""
+    if security.directory is None:
+        return security.chain is not None
+    with _told_as_configuration():
+        from .certificates import Directory
+
+        return Directory(security, security.directory, 0).served()
+
+
+def _finder(security: Security, own: bool, turn: int) -> Find:
+    if security.directory is None and not own:
+        return lambda: Material(security.trust, security.crls)
+    from .certificates import finder  # only now: it needs more than the rest
+
+    return finder(security, own, turn)
