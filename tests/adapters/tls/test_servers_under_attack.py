@@ -1,25 +1,29 @@
 """Servers with TLS against slow, silent, plain and many peers, and identities made to hurt."""
 
+import socket
 import ssl
 import subprocess
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
 import pytest
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 
+from ocpp_adapters.anyio_tls import secure
+from ocpp_adapters.routes import Route
 from ocpp_adapters.sessions import Decision, Limits, Peer, Session
 from ocpp_adapters.tls_policy import CsmsTls, StationTls
-from ocpp_core.wire import HandshakeReceived, ServerConfig
-from tests.adapters.servers import ADAPTERS, Adapter, Echoes, RawClient, eventually, request
+from ocpp_core.wire import ClientConfig, HandshakeReceived, ServerConfig
+from tests.adapters.servers import SERVERS, Adapter, Echoes, RawClient, eventually, request
 from tests.adapters.tls import pki
 from tests.adapters.tls.pki import Authority
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=[a for a in ADAPTERS if str(a) in {"native", "asyncio", "trio"}], ids=str)
+@pytest.fixture(params=SERVERS, ids=str)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     chosen: Adapter = request.param
     return chosen
@@ -52,7 +56,7 @@ async def ended(stream: ByteStream) -> bool:
         try:
             while True:
                 await stream.receive()
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
+        except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
             await anyio.aclose_forcefully(stream)
             return True
     return False
@@ -80,6 +84,106 @@ async def test_a_handshake_of_single_bytes_is_cut_off_and_starves_nobody(
         await client.send(b"\x81\x85\0\0\0\0hello")
         await client.until(b"hello")
         await client.stream.aclose()
+
+
+def hello(root: Authority) -> bytes:
+    """How a station's TLS begins."""
+    outgoing = ssl.MemoryBIO()
+    context = StationTls(trust=(root.file,)).context()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost").do_handshake()
+    return outgoing.read()
+
+
+async def half_a_hello(port: int, root: Authority) -> ByteStream:
+    stream = await anyio.connect_tcp("127.0.0.1", port)
+    await stream.send(hello(root)[:100])
+    return stream
+
+
+async def a_hello_and_no_more(port: int, root: Authority) -> ByteStream:
+    stream = await anyio.connect_tcp("127.0.0.1", port)
+    await stream.send(hello(root))
+    return stream
+
+
+async def tls_and_no_request(port: int, root: Authority) -> ByteStream:
+    return await dial(port, root)
+
+
+async def half_a_request(port: int, root: Authority) -> ByteStream:
+    stream = await dial(port, root)
+    for at in range(40):
+        await stream.send(request("Slow")[at : at + 1])
+    return stream
+
+
+async def garbage_in_tls(port: int, root: Authority) -> ByteStream:
+    """A record that nobody can decipher, on a connection that was fine."""
+    stream = await dial(port, root)
+    client = RawClient(stream)
+    await client.open("Broken")
+    await stream.transport_stream.send(b"\x17\x03\x03\x00\x40" + bytes(64))
+    return stream
+
+
+STALLS = [half_a_hello, a_hello_and_no_more, tls_and_no_request, half_a_request, garbage_in_tls]
+
+
+@pytest.mark.requirement("A00.FR.306", "A00.FR.312", "A00.FR.409")
+async def test_wherever_a_handshake_stops_it_is_cut_off_and_starves_nobody(
+    adapter: Adapter, root: Authority, csms: ssl.SSLContext
+) -> None:
+    echoes = Echoes()
+    async with adapter.serve(echoes, ssl_context=csms, config=ServerConfig(handshake_timeout=0.5)) as port:
+        stopped = [await stall(port, root) for stall in STALLS for _ in range(2)]
+        client = RawClient(await dial(port, root))
+        await client.open()
+        for _ in range(20):
+            await client.send(b"\x81\x85\0\0\0\0hello")
+            await client.until(b"\x81\x05hello")
+        assert all([await ended(stream) for stream in stopped])
+        assert echoes.of["Broken"].closed is not None
+        assert set(echoes.of) == {"Broken", "CP1"}
+        await client.send(b"\x81\x85\0\0\0\0hello")
+        await client.until(b"\x81\x05hello")
+        await client.stream.aclose()
+
+
+async def test_a_handshake_in_single_bytes_is_a_handshake(
+    adapter: Adapter, root: Authority, csms: ssl.SSLContext
+) -> None:
+    """A slow link is no attack as long as it is in time."""
+    async with adapter.serve(Echoes(), ssl_context=csms) as port:
+        stream = await anyio.connect_tcp("127.0.0.1", port)
+        config = ClientConfig(url="wss://localhost/CP1")
+        route = Route(config=config, ssl_context=StationTls(trust=(root.file,)).context())
+        client = RawClient(await secure(Dribble(stream), route))
+        await client.open()
+        await client.send(b"\x81\x85\0\0\0\0hello")
+        await client.until(b"\x81\x05hello")
+        await client.stream.aclose()
+
+
+class Dribble(ByteStream):
+    """A stream that sends each byte by itself."""
+
+    def __init__(self, stream: SocketStream) -> None:
+        self._stream = stream
+        stream.extra(SocketAttribute.raw_socket).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def send(self, item: bytes) -> None:
+        for byte in item:
+            await self._stream.send(bytes([byte]))
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        return await self._stream.receive(1)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def test_too_many_handshakes_are_cut_off_unheard(
