@@ -20,6 +20,7 @@ from ocpp_core.wire import (
     WebSocketServer,
 )
 
+from .anyio_dial import connect as connect
 from .anyio_tls import secure
 from .driver import Driver
 from .routes import Route
@@ -275,12 +276,6 @@ async def dial(route: Route) -> ByteStream:
 async def dial_in_worker(route: Route) -> ByteStream:
     """As :func:`dial`, but worker threads shake hands: for a key in a TPM, which takes its time to sign."""
     return await secure(await connect(route), route, in_worker=True)
-
-
-async def connect(route: Route) -> ByteStream:
-    """Open the connection of a route, without TLS. Raises OSError: nobody is there."""
-    endpoint = route.config.endpoint
-    return await anyio.connect_tcp(endpoint.host, endpoint.port)
 
 
 def unwrap(error: BaseException) -> BaseException:

@@ -17,15 +17,12 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.station import LinkFailure, Station
-from ocpp_core.wire import HandshakeFailed
+from ocpp_core.station import Station
 
 from .anyio_link import Alarm, ClientStream, Dial, dial, in_thread, unwrap
 from .routes import Route, Routes, RouteTable
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
-from .tls_failures import diagnose
-from .tls_wire import tls_handshake_failed
 
 
 class StationRunner(Runner):
@@ -76,12 +73,10 @@ class StationRunner(Runner):
             self._dialling.cancel()
 
     async def _connect(self, route: Route, dialling: anyio.CancelScope) -> None:
-        stream = await self._attempt(route, dialling)
-        if isinstance(stream, tuple):
-            self._link_failed(*stream)
-            return
-        if isinstance(stream, HandshakeFailed):
-            self._handshake_failed(stream)
+        try:
+            stream = await self._attempt(route, dialling)
+        except Exception as error:
+            self._dial_failed(error)
             return
         link = ClientStream(stream, route.config, StationSession(self), self._entropy)
         self._attach(link)
@@ -91,26 +86,21 @@ class StationRunner(Runner):
             self.forget(link)
         self._link_over(link, outcome)
 
-    async def _attempt(
-        self, route: Route, dialling: anyio.CancelScope
-    ) -> ByteStream | HandshakeFailed | tuple[LinkFailure, str]:
-        """Dial; returns the connection, or why there is none."""
+    async def _attempt(self, route: Route, dialling: anyio.CancelScope) -> ByteStream:
+        """Dial; raises why there is no connection."""
         stream: ByteStream | None = None
         try:
             with dialling:
-                dialling.deadline = anyio.current_time() + route.config.handshake_timeout
+                # Once for the connection, once for TLS, which are to say what is wrong themselves.
+                dialling.deadline = anyio.current_time() + 2 * route.config.handshake_timeout
                 stream = await self._dial(route)
-        except ssl.SSLError as error:
-            return tls_handshake_failed(diagnose(error))
-        except OSError as error:
-            return LinkFailure.UNREACHABLE, str(error)
         finally:
             self._dialling = None
         if stream is not None:
             return stream
         if anyio.current_time() < dialling.deadline:
-            return LinkFailure.UNREACHABLE, "given up"
-        return LinkFailure.TIMEOUT, "no connection in time"
+            raise ConnectionAbortedError("given up")
+        raise TimeoutError("no connection in time")
 
 
 @asynccontextmanager

@@ -103,6 +103,20 @@ class Binding:
             sock.bind(_with_scope(self.source, 0))
 
 
+def look_up(host: str, port: int, binding: Binding) -> list[tuple[int, SocketAddress]]:
+    """The addresses of a host, (family, socket address) each; the system may take its time.
+
+    Raises :class:`DialError`.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise explain(error, binding, host) from error
+    except UnicodeError as error:
+        raise dial_error(None, f"{host} is no host name") from error
+    return [(family, address) for family, _, _, _, address in found]
+
+
 def begin(binding: Binding, family: int, address: SocketAddress) -> socket.socket:
     """A bound socket on its way to an address, not blocking; it can be written when there is an outcome.
 
@@ -111,7 +125,7 @@ def begin(binding: Binding, family: int, address: SocketAddress) -> socket.socke
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise explain(error, binding, address) from error
+        raise explain(error, binding, str(address[0])) from error
     try:
         sock.setblocking(False)
         binding.prepare(sock)
@@ -121,7 +135,7 @@ def begin(binding: Binding, family: int, address: SocketAddress) -> socket.socke
             raise OSError(status, os.strerror(status))
     except OSError as error:
         sock.close()
-        raise explain(error, binding, address) from error
+        raise explain(error, binding, str(address[0])) from error
     return sock
 
 
@@ -129,19 +143,19 @@ def finish(sock: socket.socket, binding: Binding, address: SocketAddress) -> Non
     """What came of it: raises :class:`DialError`, or the socket is connected, and sends without delay."""
     status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if status:
-        raise explain(OSError(status, os.strerror(status)), binding, address)
+        raise explain(OSError(status, os.strerror(status)), binding, str(address[0]))
     with suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def explain(error: OSError, binding: Binding, address: SocketAddress) -> DialError:
+def explain(error: OSError, binding: Binding, host: str) -> DialError:
     """An error of looking up, binding or connecting in words that say what to do.."""
     if isinstance(error, DialError):
         return error
     if isinstance(error, socket.gaierror):
-        return dial_error(error.errno, _unknown_host(error, binding, str(address[0])))
+        return dial_error(error.errno, _unknown_host(error, binding, host))
     words = _WORDS.get(error.errno or 0)
-    said = words(binding, address) if words is not None else error.strerror or str(error)
+    said = words(binding, host) if words is not None else error.strerror or str(error)
     return dial_error(error.errno, said)
 
 
@@ -179,7 +193,7 @@ def _unknown_host(error: socket.gaierror, binding: Binding, host: str) -> str:
     return f"{words} Looking up is not bound to {binding}" if str(binding) else words
 
 
-def _not_allowed(binding: Binding, _address: SocketAddress) -> str:
+def _not_allowed(binding: Binding, _host: str) -> str:
     if binding.interface is None:
         return "not permitted: does a firewall of this machine forbid it?"
     return (
@@ -188,11 +202,11 @@ def _not_allowed(binding: Binding, _address: SocketAddress) -> str:
     )
 
 
-def _no_device(binding: Binding, _address: SocketAddress) -> str:
+def _no_device(binding: Binding, _host: str) -> str:
     return f"there is no interface {binding.interface}; {_interfaces()}"
 
 
-def _no_route(binding: Binding, _address: SocketAddress) -> str:
+def _no_route(binding: Binding, _host: str) -> str:
     if binding.interface is None:
         return "no route there: is the network up?" + (f" (bound to {binding})" if binding.source else "")
     flags = _flags(binding.interface)
@@ -201,35 +215,35 @@ def _no_route(binding: Binding, _address: SocketAddress) -> str:
     return f"no route there by interface {binding.interface}: has it an address of that kind, and a gateway?"
 
 
-def _not_ours(binding: Binding, _address: SocketAddress) -> str:
+def _not_ours(binding: Binding, _host: str) -> str:
     if binding.source is None:
         return "no address of this machine to connect from"
     return f"{binding.source} is not an address of this machine, or not one yet"
 
 
-def _no_zone(_binding: Binding, address: SocketAddress) -> str:
-    if str(address[0]).lower().startswith("fe80:"):
+def _no_zone(_binding: Binding, host: str) -> str:
+    if host.lower().startswith("fe80:"):
         return "a link-local address needs its interface: [fe80::1%25eth0] in a URL"
     return "not an address to connect to"
 
 
-def _no_binding(_binding: Binding, _address: SocketAddress) -> str:
+def _no_binding(_binding: Binding, _host: str) -> str:
     return "this system cannot bind to an interface: bind to a source address"
 
 
-def _no_family(_binding: Binding, address: SocketAddress) -> str:
-    return f"this machine has no {'IPv6' if ':' in str(address[0]) else 'IPv4'}"
+def _no_family(_binding: Binding, host: str) -> str:
+    return f"this machine has no {'IPv6' if ':' in host else 'IPv4'}"
 
 
-def _refused(_binding: Binding, _address: SocketAddress) -> str:
+def _refused(_binding: Binding, _host: str) -> str:
     return "refused: nobody listens on that port, or a firewall says so"
 
 
-def _no_answer(_binding: Binding, _address: SocketAddress) -> str:
+def _no_answer(_binding: Binding, _host: str) -> str:
     return "no answer"
 
 
-_WORDS: Final[dict[int, Callable[[Binding, SocketAddress], str]]] = {
+_WORDS: Final[dict[int, Callable[[Binding, str], str]]] = {
     errno.EPERM: _not_allowed,
     errno.EACCES: _not_allowed,
     errno.ENODEV: _no_device,

@@ -1,25 +1,15 @@
-"""Sockets that a :class:`~ocpp_adapters.poll.Poll` looks after: links, and connections on their way."""
+"""Links whose sockets a :class:`~ocpp_adapters.poll.Poll` looks after."""
 
-import errno
 import math
-import os
-import socket
-import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from .poll import Poll
-from .routes import Route
-from .socket_link import SocketDriver, now
+from .socket_link import SocketDriver
 
 _CHUNK: Final = 16 << 10
 """Bytes read at a time: what they hold is handled within one step."""
-_UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY}
-
-Connected: TypeAlias = Callable[[socket.socket | OSError, ssl.SSLContext | None], None]
-"""Called once, with a connection, and the context if TLS is to be put on it, or with why there is none."""
 
 
 class Carried:
@@ -92,110 +82,3 @@ class Carried:
                 driver.lost()
                 return
             driver.sent(count)
-
-
-class Dialling:
-    """A connection on its way, one address of the host after the other, each with its share of the time."""
-
-    __slots__ = (
-        "_addresses",
-        "_connected",
-        "_context",
-        "_deadline",
-        "_poll",
-        "_route",
-        "_socket",
-        "armed",
-    )
-
-    def __init__(self, poll: Poll, route: Route, connected: Connected) -> None:
-        self.armed = math.inf
-        self._poll = poll
-        self._route = route
-        self._context: ssl.SSLContext | None = None
-        self._connected: Connected | None = connected
-        self._deadline: float | None = None
-        self._addresses: list[tuple[Any, ...]] = []
-        self._socket: socket.socket | None = None
-        poll.soon(self._resolve)
-
-    def stop(self) -> None:
-        """Give up; nobody is told."""
-        self._connected = None
-        self._drop()
-
-    def due(self) -> float | None:
-        """When the attempt has taken too long."""
-        return self._deadline
-
-    def handle_timer(self, now: float) -> None:
-        """No connection in time."""
-        del now
-        self._failed(TimeoutError("no connection in time"))
-
-    def settle(self) -> None:
-        """Nothing but its deadline changes."""
-
-    def _resolve(self) -> None:
-        """A step of its own: the system may take its time, unless the address is numeric."""
-        if self._connected is None:
-            return
-        endpoint = self._route.config.endpoint
-        try:
-            self._context = self._route.context()
-            found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            self._tell(error)
-            return
-        self._addresses = [(family, address) for family, _, _, _, address in found]
-        self._next()
-
-    def _next(self) -> None:
-        family, address = self._addresses.pop(0)
-        self._deadline = now() + self._route.config.handshake_timeout / (len(self._addresses) + 1)
-        self._poll.changed(self)
-        try:
-            self._socket = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:  # no such address family here
-            self._failed(error)
-            return
-        self._poll.watch(self._socket, 0, self._ready)
-        self._socket.setblocking(False)
-        status = self._socket.connect_ex(address)
-        if status in _UNDER_WAY:
-            self._poll.watch(self._socket, EVENT_WRITE, self._ready)
-        else:
-            self._failed(OSError(status, os.strerror(status)))
-
-    def _ready(self, events: int) -> None:
-        del events
-        connection = self._socket
-        assert connection is not None
-        status = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if status:
-            self._failed(OSError(status, os.strerror(status)))
-            return
-        self._poll.release(connection)
-        self._socket = None
-        with suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._tell(connection)
-
-    def _failed(self, error: OSError) -> None:
-        self._drop()
-        if self._addresses:
-            self._next()
-        else:
-            self._tell(error)
-
-    def _drop(self) -> None:
-        self._deadline = None
-        connection, self._socket = self._socket, None
-        if connection is not None:
-            self._poll.drop(connection)
-
-    def _tell(self, outcome: socket.socket | OSError) -> None:
-        self._deadline = None
-        connected, self._connected = self._connected, None
-        assert connected is not None
-        connected(outcome, self._context)

@@ -23,7 +23,8 @@ from ocpp_core.rpc import CallRank, RpcConfig
 from ocpp_core.wire import ClientConfig, Closed, HandshakeFailed
 
 from .poll import Poll, Task
-from .poll_link import Carried, Dialling
+from .poll_dial import Dial, Dialling, OnItsWay
+from .poll_link import Carried
 from .routes import Route, route_of
 from .rpc_client import HandshakeFailedError, refuse_all
 from .rpc_link import Handler, RpcLink
@@ -39,6 +40,7 @@ class PolledLink:
         route: Route,
         session: RpcLink,
         entropy: Entropy,
+        dial: Dial,
     ) -> None:
         self._poll = poll
         self._config = route.config
@@ -48,7 +50,7 @@ class PolledLink:
         self._driver: ClientSocket | None = None
         self._closed: Closed | None = None
         self._failure: Exception | None = None
-        self._dialling: Dialling | None = Dialling(poll, route, self._connected)
+        self._dialling: OnItsWay | None = dial(poll, route, self._connected)
 
     @property
     def opened(self) -> bool:
@@ -85,9 +87,9 @@ class PolledLink:
         elif self._driver is not None:
             self._driver.close(code, reason)
 
-    def _connected(self, connection: socket.socket | OSError, context: ssl.SSLContext | None) -> None:
+    def _connected(self, connection: socket.socket | Exception, context: ssl.SSLContext | None) -> None:
         self._dialling = None
-        if isinstance(connection, OSError):
+        if isinstance(connection, Exception):
             self._failure = connection
             return
         self._driver = ClientSocket(
@@ -112,15 +114,17 @@ def open_rpc(
     ssl_context: ssl.SSLContext | None = None,
     rpc: RpcConfig | None = None,
     entropy: Entropy = os.urandom,
+    dial: Dial = Dialling,
 ) -> PolledLink:
     """Begin to connect as a station.
 
     Arguments:
         poll: what the link belongs to.
         handler: what answers the CSMS's calls; its coroutines may wait for calls of its own.
+        dial: opens the transport, without TLS; it must not wait.
 
     The others are those of :func:`ocpp_adapters.anyio_rpc.open_rpc`. The time for the connection is the
     configured ``handshake_timeout``, that for the handshake the same once more.
     """
     session = RpcLink(Role.STATION, handler, poll, rpc, entropy)
-    return PolledLink(poll, route_of(route, ssl_context), session, entropy)
+    return PolledLink(poll, route_of(route, ssl_context), session, entropy, dial)

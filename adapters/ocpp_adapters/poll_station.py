@@ -20,7 +20,8 @@ from ocpp_core.entropy import Entropy
 from ocpp_core.station import LinkFailure, Station
 
 from .poll import Poll
-from .poll_link import Carried, Dialling
+from .poll_dial import Dial, Dialling, OnItsWay
+from .poll_link import Carried
 from .routes import Route, Routes, RouteTable
 from .sessions import GOING_AWAY, TextLink
 from .socket_link import ClientSocket, now
@@ -41,12 +42,14 @@ class StationRunner(Runner):
         observe: Observer,
         *,
         entropy: Entropy,
+        dial: Dial,
     ) -> None:
         super().__init__(station, routes, hardware, observe, inline(store))
         self.armed = math.inf
         self._poll = poll
         self._entropy = entropy
-        self._dialling: Dialling | None = None
+        self._dial = dial
+        self._dialling: OnItsWay | None = None
         self._leaving = False
         poll.changed(self)
 
@@ -87,8 +90,12 @@ class StationRunner(Runner):
         self._poll.changed(self)
 
     def _open_link(self, route: Route) -> None:
-        if not self._leaving:
-            self._dialling = Dialling(self._poll, route, lambda *outcome: self._connected(route, *outcome))
+        if self._leaving:
+            return
+        try:
+            self._dialling = self._dial(self._poll, route, lambda *outcome: self._connected(route, *outcome))
+        except Exception as error:
+            self._dial_failed(error)
 
     def _stop_dialling(self) -> None:
         if self._dialling is not None:
@@ -97,12 +104,11 @@ class StationRunner(Runner):
             self._link_failed(LinkFailure.UNREACHABLE, "given up")
 
     def _connected(
-        self, route: Route, connection: socket.socket | OSError, context: ssl.SSLContext | None
+        self, route: Route, connection: socket.socket | Exception, context: ssl.SSLContext | None
     ) -> None:
         self._dialling = None
-        if isinstance(connection, OSError):
-            timeout = isinstance(connection, TimeoutError)
-            self._link_failed(LinkFailure.TIMEOUT if timeout else LinkFailure.UNREACHABLE, str(connection))
+        if isinstance(connection, Exception):
+            self._dial_failed(connection)
             return
         session = StationSession(self)
         link = ClientSocket(connection, route.config, session, self._entropy, ssl_context=context)
@@ -129,15 +135,17 @@ def connect_station(
     observe: Observer = nobody,
     ssl_context: ssl.SSLContext | None = None,
     entropy: Entropy = os.urandom,
+    dial: Dial = Dialling,
 ) -> StationRunner:
     """Run a station in a poll; it begins with the next step.
 
     Arguments:
         poll: what the station belongs to.
         store: where its rows go, in the step that needs them to be durable: a disk takes its time.
+        dial: opens the transport, without TLS; it must not wait.
 
     The others are those of :func:`ocpp_adapters.anyio_station.connect_station`; the station is made with
     :func:`time.monotonic` as its ``now``. At the end :meth:`StationRunner.leave`.
     """
     table = RouteTable(routes, station.config, ssl_context)
-    return StationRunner(poll, station, table, store, hardware, observe, entropy=entropy)
+    return StationRunner(poll, station, table, store, hardware, observe, entropy=entropy, dial=dial)

@@ -27,7 +27,7 @@ class Route:
             not answered (RFC 8305: "Connection Attempt Delay").
 
     Raises:
-        ConfigurationError: the delay is not above zero.
+        ConfigurationError: the delay is not above zero, or the URL's host can be no name.
     """
 
     config: ClientConfig
@@ -40,6 +40,11 @@ class Route:
         """Check the values."""
         if not self.attempt_delay > 0:
             raise ConfigurationError("attempt_delay: more than 0 seconds")
+        host = self.config.endpoint.server_name
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise ConfigurationError(f"no name of a host: {host}") from None
 
     def context(self) -> ssl.SSLContext | None:
         """The context for one attempt; None: without TLS.

@@ -3,6 +3,8 @@
 A runner carries the station's actions out. A subclass brings the clock, the alarm and the way to dial.
 """
 
+import logging
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,7 +30,10 @@ from .host import Host
 from .routes import Route, RouteTable
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
-from .tls_wire import TlsHandshakeFailed
+from .tls_failures import diagnose
+from .tls_wire import TlsHandshakeFailed, tls_handshake_failed
+
+_log = logging.getLogger(__name__)
 
 _FAILURES = {
     FailureReason.REFUSED_SUBPROTOCOL: LinkFailure.REFUSED_SUBPROTOCOL,
@@ -187,6 +192,18 @@ class Runner:
     def _link_failed(self, failure: LinkFailure, detail: str) -> None:
         with self.turn() as now:
             self.station.link_failed(failure, detail, now)
+
+    def _dial_failed(self, error: Exception) -> None:
+        """There is no connection, for whatever reason; a station goes on also after a mistake in a hook."""
+        if isinstance(error, ssl.SSLError):
+            self._handshake_failed(tls_handshake_failed(diagnose(error)))
+        elif isinstance(error, TimeoutError):
+            self._link_failed(LinkFailure.TIMEOUT, str(error))
+        elif isinstance(error, OSError):
+            self._link_failed(LinkFailure.UNREACHABLE, str(error))
+        else:
+            _log.error("dialling failed", exc_info=error)
+            self._link_failed(LinkFailure.UNREACHABLE, f"dialling failed: {type(error).__name__}")
 
     def _link_over(self, link: ClientLink, outcome: Closed | HandshakeFailed) -> None:
         """A link has ended; one that had opened was heard of through its session."""

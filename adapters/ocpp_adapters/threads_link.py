@@ -5,13 +5,18 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeAlias
 
+from .poll import Poll
+from .poll_dial import Race
 from .routes import Route
 from .server_driver import Registry
 from .socket_link import READ_SIZE, ServerSocket, SocketDriver
 from .threads_monitor import Monitor
 
+_NOTICED: Final = 0.1
+"""Seconds after which a connection on its way notices that it is given up."""
 _PATIENCE: Final = 1.0
 """Seconds after which a write to a peer that does not read looks at the time again."""
 
@@ -138,13 +143,39 @@ class Carried:
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
+Dial: TypeAlias = Callable[[Route, float], socket.socket]
+"""Opens the transport by a route, without TLS, blocking, within so many seconds; raises OSError."""
+
+
 def dial(route: Route, timeout: float) -> socket.socket:
-    """Open the connection of a route, without TLS, blocking; one address after the other.
+    """Open the connection of a route, without TLS: through its proxy, bound as it says, the addresses racing.
 
     Raises:
-        OSError: nobody is there, or :class:`TimeoutError`, not in so many seconds for each address.
+        OSError: there is none; :class:`TimeoutError`: not in so many seconds.
     """
-    endpoint = route.config.endpoint
-    connection = socket.create_connection((endpoint.host, endpoint.port), timeout)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+    return Dialling().dial(route, timeout)
+
+
+class Dialling:
+    """A connection that one thread waits for, and any other may give up."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    def dial(self, route: Route, timeout: float) -> socket.socket:
+        """As :func:`dial`. Raises also :class:`ConnectionAbortedError`: given up."""
+        outcome: list[socket.socket | OSError] = []
+        limited = replace(route, config=replace(route.config, handshake_timeout=timeout))
+        with Poll() as poll:
+            Race(poll, limited, outcome.append)
+            while not outcome:
+                if self._stopped:
+                    raise ConnectionAbortedError("given up")
+                poll.wait(min(poll.step(), _NOTICED))
+        if isinstance(outcome[0], OSError):
+            raise outcome[0]
+        return outcome[0]
+
+    def stop(self) -> None:
+        """Give up: the sockets are closed within a tenth of a second, or when the host has been looked up."""
+        self._stopped = True

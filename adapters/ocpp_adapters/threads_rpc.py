@@ -16,7 +16,7 @@ from .routes import Route, route_of
 from .rpc_client import HandshakeFailedError, refuse_all
 from .rpc_link import RpcLink
 from .socket_link import ClientSocket
-from .threads_link import Carried, dial
+from .threads_link import Carried, Dial, dial
 from .threads_monitor import Monitor
 
 BlockingHandler: TypeAlias = Callable[["BlockingLink", CallReceived | SendReceived], Response | None]
@@ -109,6 +109,7 @@ def open_rpc(
     rpc: RpcConfig | None = None,
     entropy: Entropy = os.urandom,
     monitor: Monitor | None = None,
+    dial: Dial = dial,
 ) -> Iterator[BlockingLink]:
     """Connect as a station; a context manager that closes the link in good order.
 

@@ -9,9 +9,9 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.station import LinkFailure, Station
@@ -21,11 +21,8 @@ from .sessions import GOING_AWAY, TextLink
 from .socket_link import ClientSocket, now
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
-from .threads_link import Carried, dial
+from .threads_link import Carried, Dial, Dialling
 from .threads_monitor import Monitor
-
-Dial: TypeAlias = Callable[[Route, float], socket.socket]
-"""Opens the transport by a route, without TLS, blocking, within so many seconds; raises OSError."""
 
 
 class Connected(NamedTuple):
@@ -52,13 +49,13 @@ class StationRunner(Runner):
         committer: Committer,
         monitor: Monitor,
         entropy: Entropy,
-        dial: Dial,
+        dial: Dial | None,
     ) -> None:
         super().__init__(station, routes, hardware, observe, committer)
         self._monitor = monitor
         self._entropy = entropy
         self._dial = dial
-        self._dialling: object = None
+        self._dialling: Dialling | None = None
         self._changed = monitor.condition()
         self._leaving = False
         self._ended = False
@@ -117,51 +114,53 @@ class StationRunner(Runner):
 
     def _open_link(self, route: Route) -> None:
         if not self._leaving:
-            self._dialling = attempt = object()
+            self._dialling = attempt = Dialling()
             threading.Thread(
                 target=self._connect, args=(route, attempt), name="ocpp-link", daemon=True
             ).start()
 
     def _stop_dialling(self) -> None:
         """What the attempt comes to is of no interest any more."""
-        if self._dialling is not None:
-            self._dialling = None
+        dialling, self._dialling = self._dialling, None
+        if dialling is not None:
+            dialling.stop()
             self._link_failed(LinkFailure.UNREACHABLE, "given up")
 
-    def _connect(self, route: Route, attempt: object) -> None:
-        connected = self._attempt(route)
+    def _connect(self, route: Route, attempt: Dialling) -> None:
+        outcome: Connected | Exception
+        try:
+            context = route.context()
+            dial = self._dial or attempt.dial
+            outcome = Connected(dial(route, route.config.handshake_timeout), context)
+        except Exception as error:
+            outcome = error
         with self._monitor:
-            if attempt is not self._dialling:
-                if isinstance(connected, Connected):
-                    connected.socket.close()
+            link = self._arrived(route, attempt, outcome)
+            if link is None:
                 return
-            self._dialling = None
-            if not isinstance(connected, Connected):
-                self._link_failed(*connected)
-                return
-            link = ClientSocket(
-                connected.socket,
-                route.config,
-                StationSession(self),
-                self._entropy,
-                ssl_context=connected.context,
-            )
-            self._attach(link)
             carried = Carried(link, self._monitor)
         carried.run()
         with self._monitor:
             assert link.outcome is not None
             self._link_over(link, link.outcome)
 
-    def _attempt(self, route: Route) -> "Connected | tuple[LinkFailure, str]":
-        """Dial; returns the connection, or why there is none."""
-        try:
-            context = route.context()
-            return Connected(self._dial(route, route.config.handshake_timeout), context)
-        except TimeoutError as error:
-            return LinkFailure.TIMEOUT, str(error)
-        except OSError as error:
-            return LinkFailure.UNREACHABLE, str(error)
+    def _arrived(
+        self, route: Route, attempt: Dialling, outcome: Connected | Exception
+    ) -> ClientSocket | None:
+        """What an attempt has come to; returns the link, if there is one."""
+        if attempt is not self._dialling:
+            if isinstance(outcome, Connected):
+                outcome.socket.close()
+            return None
+        self._dialling = None
+        if isinstance(outcome, Exception):
+            self._dial_failed(outcome)
+            return None
+        link = ClientSocket(
+            outcome.socket, route.config, StationSession(self), self._entropy, ssl_context=outcome.context
+        )
+        self._attach(link)
+        return link
 
 
 @contextmanager
@@ -174,13 +173,14 @@ def connect_station(
     observe: Observer = nobody,
     ssl_context: ssl.SSLContext | None = None,
     entropy: Entropy = os.urandom,
-    dial: Dial = dial,
+    dial: Dial | None = None,
     monitor: Monitor | None = None,
 ) -> Iterator[StationRunner]:
     """Run a station in threads of its own; at the context's end its link is closed, its rows are durable.
 
     The arguments are those of :func:`ocpp_adapters.anyio_station.connect_station`, but for ``monitor``, for
-    stations that share one. The station is made with :func:`time.monotonic` as its ``now``.
+    stations that share one, and ``dial``, which opens the transport without TLS, and blocks. The station is
+    made with :func:`time.monotonic` as its ``now``.
     """
     monitor = Monitor() if monitor is None else monitor
     runner = StationRunner(

@@ -14,7 +14,7 @@ import pytest
 
 from ocpp_adapters import poll_server
 from ocpp_adapters.poll import Poll
-from ocpp_adapters.poll_link import Dialling
+from ocpp_adapters.poll_dial import Dialling
 from ocpp_adapters.poll_rpc import PolledLink, open_rpc
 from ocpp_adapters.poll_station import StationRunner, connect_station
 from ocpp_adapters.routes import Route
