@@ -4,9 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ocpp_adapters.tls_policy import SecurityProfile
 from ocpp_control import complain
-from ocpp_core import StoreError
+from ocpp_core import ConfigurationError, StoreError
 
+from .access import access
 from .service import Launch, run
 
 
@@ -18,18 +20,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, required=True, help="file for durable state")
     parser.add_argument("--token", action="append", help="a token to accept, repeatable (default: all)")
     parser.add_argument("--heartbeat", type=int, default=300, help="seconds (default: %(default)s)")
+    _add_access(parser)
     options = parser.parse_args(argv)
-    launch = Launch(
+    status = 1
+    try:
+        run(_launch(options))
+        status = 0
+    except* (ConfigurationError, OSError, StoreError) as errors:
+        complain("ocpp_central", errors)
+    return status
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stations", type=Path, metavar="FILE", help="who may connect, JSON (default: all)")
+    parser.add_argument(
+        "--security-profile", type=int, choices=list(map(int, SecurityProfile)), help="of every station"
+    )
+    for option, text in (
+        ("--tls-cert", "certificate chain; twice: one RSA, one ECDSA"),
+        ("--tls-key", "its private key (default: in the same file)"),
+        ("--client-ca", "trust anchors of the stations' certificates (profile 3)"),
+    ):
+        parser.add_argument(option, type=Path, action="append", default=[], metavar="FILE", help=text)
+
+
+def _launch(options: argparse.Namespace) -> Launch:
+    profile = options.security_profile
+    return Launch(
         host=options.host,
         port=options.port,
         store=options.store,
         tokens=None if options.token is None else frozenset(token.casefold() for token in options.token),
         heartbeat=options.heartbeat,
+        access=access(
+            None if profile is None else SecurityProfile(profile),
+            options.stations,
+            options.tls_cert,
+            options.tls_key,
+            options.client_ca,
+        ),
     )
-    status = 1
-    try:
-        run(launch)
-        status = 0
-    except* (OSError, StoreError) as errors:
-        complain("ocpp_central", errors)
-    return status

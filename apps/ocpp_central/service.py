@@ -6,16 +6,18 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ocpp_adapters.asyncio_server import AsyncioConcurrency, DiskThread, serve
 from ocpp_adapters.central import Central, StationLink
-from ocpp_adapters.sessions import Peer, TextLink
+from ocpp_adapters.sessions import Admit, Peer, TextLink
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import GroupCommitter, StoreWriteError
+from ocpp_adapters.tls_admission import ProfileGate, Refusal, StationRecord
+from ocpp_adapters.tls_peer import peer_certificate
 from ocpp_control import Call, CommandError, Id, LineReader, LineWriter, Member, Verb, parse
 from ocpp_control.kinds import TEXT, whole
 from ocpp_core import LocalProtocolError, OcppVersion
@@ -36,6 +38,7 @@ from ocpp_core.domain.tokens import AuthorizationStatus, IdToken, IdTokenInfo
 from ocpp_core.store import Commit, Put
 from ocpp_core.wire import Closed, HandshakeReceived
 
+from .access import Access
 from .events import Event, bill, event_of
 
 _STATION = Member("station", TEXT, required=True)
@@ -63,6 +66,7 @@ class Launch:
     store: Path
     tokens: frozenset[str] | None
     heartbeat: int
+    access: Access = field(default_factory=Access)
 
 
 def run(launch: Launch) -> None:
@@ -75,6 +79,8 @@ def run(launch: Launch) -> None:
 
 
 async def _main(launch: Launch, store: SqliteStore) -> None:
+    access = launch.access
+    context = None if access.tls is None else access.tls.context()
     disk = DiskThread()
     service = CentralSystem(launch, store, GroupCommitter(store, disk.submit))
     loop = asyncio.get_running_loop()
@@ -84,7 +90,8 @@ async def _main(launch: Launch, store: SqliteStore) -> None:
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(service.write())
             obeying = tasks.create_task(service.obey())
-            async with await serve(service.admit, launch.host, launch.port) as server:
+            gate = service.gate(access.stations)
+            async with await serve(gate, launch.host, launch.port, ssl=context) as server:
                 service.emit({"event": "listening", "port": server.port})
                 await service.over.wait()
             obeying.cancel()
@@ -122,10 +129,19 @@ class CentralSystem:
 
     # stations
 
+    def gate(self, stations: Mapping[str, StationRecord] | None) -> Admit:
+        """Who is let in: everybody, or the stations of a registry that prove who they are."""
+        return self.admit if stations is None else ProfileGate(stations.get, self.admit, report=self._refused)
+
     def admit(self, handshake: HandshakeReceived, peer: Peer) -> StationLink:
-        """Let every station in, and remember that it was here."""
-        del peer
-        return _Link(self._central, self)
+        """Let a station in, and remember that it was here."""
+        del handshake
+        certificate = peer_certificate(peer.tls)
+        return _Link(self._central, self, None if certificate is None else certificate.common_name)
+
+    def _refused(self, refusal: Refusal) -> None:
+        told = {"event": "refused", "station": refusal.identity, "reason": refusal.reject.reason}
+        self.emit(told if refusal.event is None else {**told, "security_event": refusal.event})
 
     def remember(self, identity: str, version: str) -> None:
         """A station connected with this version; its rows can be found under its identity from now on."""
@@ -220,8 +236,8 @@ class _Link(StationLink):
 
     __slots__ = ("_service",)
 
-    def __init__(self, central: Central, service: CentralSystem) -> None:
-        super().__init__(central)
+    def __init__(self, central: Central, service: CentralSystem, certificate_serial: str | None) -> None:
+        super().__init__(central, certificate_serial)
         self._service = service
 
     def link_opened(self, link: TextLink, now: float) -> None:

@@ -11,7 +11,6 @@ from ocpp_core import ConfigurationError, StoreError
 
 from . import doctor
 from .config import load_config
-from .json_files import parse_versions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +51,7 @@ def _add_station(parser: argparse.ArgumentParser) -> None:
 
 
 def _station(options: argparse.Namespace) -> int:
-    from .networks import Defaults, plan  # only now: the other commands need none of this
+    from .networks import Defaults, parse_versions, plan  # only now: the other commands need none of this
     from .process import Launch, run
     from .security import load_security
 

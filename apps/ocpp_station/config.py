@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from ocpp_control.json_files import check_names, read_object, validated
 from ocpp_core import ConfigurationError, OcppVersion
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.station.config import Backoff, StationConfig
 
-from .json_files import check_names, parse_versions, read_object, validated
-from .networks import LinkSettings, NetworkSettings, networks_of
+from .networks import LinkSettings, NetworkSettings, networks_of, parse_versions
 
 DEFAULT_INFO = {"model": "Emulator", "vendor": "OCPP stack"}
 _SECTIONS_OF_LIBOCPP = frozenset({"Internal", "Core"})

@@ -11,12 +11,12 @@ from ocpp_adapters.binding import Binding
 from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
 from ocpp_adapters.tls_policy import SecurityProfile
+from ocpp_control.json_files import check_names, validated
 from ocpp_core import ConfigurationError, OcppVersion
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.wire import ClientConfig, Credentials, connection_url, parse_url
 
 from .contexts import Contexts, has_certificate
-from .json_files import check_names, parse_versions, validated
 from .security import Security, security_of
 
 _TURNS = 2
@@ -79,6 +79,16 @@ class Defaults:
 
 
 _NETWORK: TypeAdapter[NetworkSettings] = TypeAdapter(NetworkSettings)
+
+
+def parse_versions(numbers: object) -> tuple[OcppVersion, ...]:
+    """OCPP versions from their numbers, in order of preference. Raises :class:`ConfigurationError`."""
+    by_number = {version.number: version for version in OcppVersion}
+    wanted = numbers if isinstance(numbers, list) else [numbers]
+    try:
+        return tuple(by_number[str(number)] for number in wanted)
+    except KeyError:
+        raise ConfigurationError(f"versions must be of {', '.join(by_number)}, not {numbers!r}") from None
 
 
 def networks_of(values: object, base: Path, where: str) -> tuple[NetworkSettings, ...]:

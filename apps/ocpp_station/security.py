@@ -8,9 +8,8 @@ from pydantic import TypeAdapter
 
 from ocpp_adapters.passwords import password_octets
 from ocpp_adapters.tls_policy import STANDARD_CIPHERS, Names, SecurityProfile
+from ocpp_control.json_files import check_names, read_object, validated
 from ocpp_core import ConfigurationError, OcppVersion
-
-from .json_files import check_names, read_object, validated
 
 _PASSWORDS: Final = {
     "password": OcppVersion.V201,

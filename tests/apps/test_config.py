@@ -8,7 +8,7 @@ import pytest
 from ocpp_core import ConfigurationError, OcppVersion
 from ocpp_core.station import TxPoint
 from ocpp_station.config import load_config
-from ocpp_station.json_files import parse_versions
+from ocpp_station.networks import parse_versions
 
 
 def write(path: Path, value: object) -> Path:

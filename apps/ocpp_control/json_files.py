@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ocpp_core import ConfigurationError, OcppVersion
+from ocpp_core import ConfigurationError
 
 Value = TypeVar("Value")
 
@@ -43,13 +43,3 @@ def validated(kind: TypeAdapter[Value], values: Mapping[str, Any], where: str) -
         member = ".".join(str(part) for part in first["loc"])
         words = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{where}{member}{': ' if member else ''}{words}") from None
-
-
-def parse_versions(numbers: object) -> tuple[OcppVersion, ...]:
-    """OCPP versions from their numbers, in order of preference. Raises :class:`ConfigurationError`."""
-    by_number = {version.number: version for version in OcppVersion}
-    wanted = numbers if isinstance(numbers, list) else [numbers]
-    try:
-        return tuple(by_number[str(number)] for number in wanted)
-    except KeyError:
-        raise ConfigurationError(f"versions must be of {', '.join(by_number)}, not {numbers!r}") from None
