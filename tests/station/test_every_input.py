@@ -125,6 +125,10 @@ INPUTS = {
     "link opened oddly": lambda station, now: station.link_opened("soap", now),
     "link closed": lambda station, now: station.link_closed(1006, "", now),
     "link failed": lambda station, now: station.link_failed(LinkFailure.REFUSED_SUBPROTOCOL, "", now),
+    "link failed for its certificate": lambda station, now: station.link_failed(
+        LinkFailure.BAD_CERTIFICATE, "expired", now
+    ),
+    "a security event": lambda station, now: station.security_event("TamperDetectionActivated", now),
     "connect": lambda station, now: station.connect(now),
     "disconnect": lambda station, now: station.disconnect(now),
     "the store fails": lambda station, now: station.store_failed("again", now),
