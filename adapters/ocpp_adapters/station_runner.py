@@ -27,7 +27,7 @@ from ocpp_core.store import Commit, MemoryStore
 from ocpp_core.wire import Closed, FailureReason, HandshakeFailed, Text
 
 from .host import Host
-from .routes import Route, RouteTable
+from .routes import Route, Routes, RouteTable
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
 from .tls_failures import diagnose
@@ -138,6 +138,14 @@ class Runner:
             yield now
         finally:
             self._after()
+
+    def reroute(self, routes: Routes) -> None:
+        """Take these routes from the next attempt on; the link that is open stays.
+
+        With a new password or certificate give the new route and the old one, then, once a link is open, the
+        one that has opened it (A02.FR.10). Raises ConfigurationError, as :class:`~.routes.RouteTable` does.
+        """
+        self._routes = RouteTable(routes, self.station.config)
 
     def power_off(self) -> None:
         """As if the mains had gone: no goodbye, nothing more is carried out."""
