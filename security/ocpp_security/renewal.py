@@ -160,6 +160,7 @@ class Renewal:
 
     __slots__ = (
         "_actions",
+        "_begins",
         "_booted",
         "_config",
         "_ocsp",
@@ -178,6 +179,7 @@ class Renewal:
         self._ocsp: float | None = None
         self._offset: float | None = None
         self._booted: float | None = None
+        self._begins: dict[LeafUse, datetime] = {}
         self._requests: dict[LeafUse, _Request] = {}
         self._refresh: _Refresh | None = None
         self._actions: list[RenewalAction] = []
@@ -196,12 +198,15 @@ class Renewal:
         before, self._offset = self._offset, utc.timestamp() - now
         if before is None or abs(self._offset - before) > MAX_CLOCK_STEP:
             self._check_soon(self._config.uses, now)
+        for use, begins in tuple(self._begins.items()):
+            self._use_when_valid(use, begins, now)
         self._plan_ocsp(now)
 
     def configure(self, config: RenewalConfig, now: float) -> None:
         """Another schedule: uses that are new are checked soon, dropped ones forgotten."""
         for use in self._config.uses - config.uses:
             self._requests.pop(use, None)
+            self._begins.pop(use, None)
             for what in _What:
                 self._timers.cancel((what, use))
         added = config.uses - self._config.uses
@@ -223,7 +228,7 @@ class Renewal:
         if use not in self._config.uses or utc is None:
             return
         if state.next_valid is not None:
-            self._timers.set((_What.SWITCH, use), now + (state.next_valid - utc).total_seconds())
+            self._use_when_valid(use, state.next_valid, now)
         early = timedelta(seconds=self._config.renew_before)
         due = state.expires is None or state.expires - utc <= early
         if due and use not in self._requests and self._tables.get(_TABLE, use.value) is None:
@@ -265,11 +270,7 @@ class Renewal:
         """CertificateSigned brought a valid chain: nothing is repeated, and it is used when it is valid."""
         self._stop(use)
         self._tables.delete(_TABLE, use.value)
-        utc = self._utc(now)
-        if utc is not None and valid_from > utc:
-            self._timers.set((_What.SWITCH, use), now + (valid_from - utc).total_seconds())
-        else:
-            self._use(use, now)
+        self._use_when_valid(use, valid_from, now)
 
     def certificate_refused(self, use: LeafUse, now: float) -> None:
         """CertificateSigned brought an invalid chain: nothing is repeated (A02.FR.20)."""
@@ -309,7 +310,7 @@ class Renewal:
             elif what is _What.RETRY:
                 self._repeat(use)
             else:
-                self._use(use, now)
+                self._use_when_valid(use, self._begins[use], now)
         if self._ocsp is not None and self._ocsp <= now:
             self._begin_ocsp()
 
@@ -361,7 +362,14 @@ class Renewal:
         self._requests.pop(use, None)
         self._timers.cancel((_What.RETRY, use))
 
-    def _use(self, use: LeafUse, now: float) -> None:
+    def _use_when_valid(self, use: LeafUse, begins: datetime, now: float) -> None:
+        """Now, or when wall time, as it is corrected meanwhile, has come to ``begins``."""
+        utc = self._utc(now)
+        if utc is not None and begins > utc:
+            self._begins[use] = begins
+            self._timers.set((_What.SWITCH, use), now + (begins - utc).total_seconds())
+            return
+        self._begins.pop(use, None)
         self._timers.cancel((_What.SWITCH, use))
         self._actions.append(UseNewCertificate(use))
         if use is not LeafUse.CHARGING_STATION:
@@ -376,12 +384,19 @@ class Renewal:
         if utc is None or self._booted is None or not served or self._refresh is not None:
             self._ocsp = None
             return
-        earliest = max(now, self._booted + self._config.initial_delay)
         row = self._tables.get(_TABLE, _OCSP_ROW)
         due = 0.0 if row is None else _due(row)
-        # A row from a future that a wrong clock believed in must not stop refreshes for years.
-        latest = now + self._config.ocsp_interval
-        self._ocsp = min(latest, max(earliest, now + due - utc.timestamp()))
+        latest = utc.timestamp() + self._config.ocsp_interval
+        if due > latest:
+            # Put off by a clock that was wrong: that must not stop refreshes for years, nor may learning the
+            # time again and again.
+            due = latest
+            self._keep_due(due)
+        earliest = max(now, self._booted + self._config.initial_delay)
+        self._ocsp = max(earliest, now + due - utc.timestamp())
+
+    def _keep_due(self, due: float) -> None:
+        self._tables.put(_TABLE, _OCSP_ROW, json.dumps({"next": due}))
 
     def _refresh_ocsp(self, now: float) -> None:
         if self._utc(now) is None:
@@ -410,7 +425,7 @@ class Renewal:
         utc = self._utc(now)
         assert utc is not None  # without it no round begins
         wait = self._config.ocsp_retry if refresh.failed else self._config.ocsp_interval
-        self._tables.put(_TABLE, _OCSP_ROW, json.dumps({"next": utc.timestamp() + wait}))
+        self._keep_due(utc.timestamp() + wait)
         self._plan_ocsp(now)
 
     def _utc(self, now: float) -> datetime | None:
@@ -421,5 +436,5 @@ def _due(row: str) -> float:
     """UTC in epoch seconds of the next refresh."""
     try:
         return float(json.loads(row)["next"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise StoreError(f"the row of the OCSP refresh is damaged: {row}") from error
