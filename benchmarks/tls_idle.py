@@ -1,7 +1,7 @@
 """What an idle connection costs the native server: without TLS, with ours, with asyncio's own.
 
-``python -m benchmarks.tls_idle KIND`` is one server with its stations in a further process; it prints the
-resident memory and the CPU time per connection.
+``python -m benchmarks.tls_idle KIND [COUNT]`` is one server with its stations in a further process; it prints
+the resident memory in bytes and the CPU time in seconds per connection.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-async def _serve(kind: str, folder: Path) -> tuple[float, float]:
+async def _serve(kind: str, folder: Path, count: int) -> tuple[float, float]:
     """Bytes and seconds of CPU per connection."""
     context = CsmsTls(credentials=(files(_certificate(folder)),)).context()
     registry = Registry(lambda _handshake, _peer: Session(), ServerConfig(ping_interval=300.0), None)
@@ -75,7 +75,7 @@ async def _serve(kind: str, folder: Path) -> tuple[float, float]:
     async with server:
         before, began = _resident(), time.process_time()
         clients = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", CLIENTS, str(server.port), str(CONNECTIONS), kind),
+            *(sys.executable, "-c", CLIENTS, str(server.port), str(count), kind),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -84,14 +84,14 @@ async def _serve(kind: str, folder: Path) -> tuple[float, float]:
         spent, grown = time.process_time() - began, _resident() - before
         clients.kill()
         await clients.wait()
-    return grown / CONNECTIONS, spent / CONNECTIONS
+    return grown / count, spent / count
 
 
 def run() -> list[Table]:
     """Memory and CPU time per connection, each kind in a process of its own."""
     rows = []
     for kind, name in KINDS.items():
-        command = [sys.executable, "-m", "benchmarks.tls_idle", kind]
+        command = [sys.executable, "-m", "benchmarks.tls_idle", kind, str(CONNECTIONS)]
         said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         size, spent = map(float, said.split())
         rows.append((name, f"{size / 1024:.3g} kB", f"{spent * 1000:.3g} ms"))
@@ -104,4 +104,5 @@ def run() -> list[Table]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        print(*asyncio.run(_serve(sys.argv[1], Path(made))))
+        wanted = int(sys.argv[2]) if len(sys.argv) > 2 else CONNECTIONS
+        print(*asyncio.run(_serve(sys.argv[1], Path(made), wanted)))
