@@ -128,6 +128,14 @@ def test_what_is_untold_outlives_what_need_not_be_told_and_a_flood_of_one_kind()
     assert [said.get("techInfo") for said in bench.sent(NOTIFICATION)] == [None, "8", "9", None]
 
 
+def test_what_is_there_twice_goes_before_what_is_older():
+    bench = EventBench(V201, security_log_limit=3)
+    bench.cut()
+    for kind in (TAMPER, LOGIN, LOGIN, STARTUP):
+        bench.note(kind)
+    assert bench.logged == [TAMPER, LOGIN, STARTUP]
+
+
 def test_where_no_kind_is_there_twice_the_oldest_goes():
     bench = EventBench(V201, security_log_limit=2)
     bench.cut()
@@ -181,6 +189,9 @@ def test_an_event_is_told_once_it_is_on_record():
     bench.note(TAMPER)
     bench.run(12)
     assert (bench.told(), bench.untold) == ([], 1)
+    for _ in range(3):
+        bench.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    assert len(bench.sent("Heartbeat")) == 3, "what presumes no row goes on"
     bench.disk = True
     bench.run(20)
     assert bench.told() == ["TamperDetectionActivated"]
