@@ -1,4 +1,4 @@
-"""A bench with several CSMSs, each behind the network profiles that lead to it, and each with its own records.
+"""A bench with several CSMSs, each behind the network profiles that lead to it, each with its own records.
 
 bench = NetworkBench(profile(0, "one"), profile(1, "two"))
 bench.away(0)                       # what leads there, and the link if it went there, is gone
@@ -40,6 +40,8 @@ class NetworkBench(Bench):
         """What each CSMS was told."""
         self.verdicts: dict[str, tuple[str, int]] = {}
         """What a CSMS says to a BootNotification, if not Accepted: status and interval."""
+        self.numbers: dict[str, set[int]] = defaultdict(set)
+        """The transactionIds that each CSMS gave."""
         self.slot = -1
         """By which the link was opened last."""
         settings = {"network_profiles": profiles, "network_attempts": attempts} | settings
@@ -105,4 +107,6 @@ class NetworkBench(Bench):
         if action == "BootNotification":
             status, interval = self.verdicts.get(self.profiles[self.slot].csms, ("Accepted", 0))
             answer |= {"status": status, "interval": interval}
+        if action == "StartTransaction":
+            self.numbers[self.profiles[self.slot].csms].add(answer["transactionId"])
         return answer
