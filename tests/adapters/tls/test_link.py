@@ -1,12 +1,13 @@
 """The TLS machine itself: any cut of the stream, any bytes, its endings and its timer."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocpp_adapters.tls_failures import TlsFault, diagnose, diagnosis
+from ocpp_adapters.tls_failures import OwnKeyError, TlsFault, diagnose, diagnosis
 from ocpp_adapters.tls_link import TlsLink, TlsState
 from ocpp_adapters.tls_policy import CsmsTls, StationTls
 from ocpp_core import LocalProtocolError, OcppVersion
@@ -179,3 +180,38 @@ def test_a_diagnosis_reads_well_and_has_each_versions_name() -> None:
     assert "(certificate has expired)" in str(diagnose(error))
     for fault in TlsFault:
         assert str(diagnosis(fault, server=True))
+
+
+def test_a_key_that_could_not_sign_is_to_blame(tmp_path: Path) -> None:
+    """Whoever put it into the context is asked, once TLS has failed for no reason of the peer's."""
+    root = pki.root(tmp_path)
+    leaf = root.leaf()
+    context = CsmsTls(credentials=(leaf.credential,)).context()
+    told: list[Exception | None] = [LookupError("the key is gone"), None, LookupError("stale")]
+    asked: list[ssl.SSLContext] = []
+
+    def explain(whose: ssl.SSLContext) -> Exception | None:
+        asked.append(whose)
+        return told.pop(0)
+
+    vars(context)["explain"] = explain
+    for fault in (TlsFault.OWN_KEY, TlsFault.NOT_TLS):
+        end = End(TlsLink(context, 0.0, server_side=True))
+        end.link.receive_data(b"GET / HTTP/1.1\r\n\r\n", 0.0)
+        end.turn()
+        assert end.failed is not None
+        assert end.failed.fault is fault
+        if fault is TlsFault.OWN_KEY:
+            assert isinstance(end.link.error, OwnKeyError)
+            assert end.failed == diagnose(end.link.error, server=True)
+            assert end.failed.cause is end.link.error.__cause__
+            assert str(end.failed) == "own key: our own key could not sign (the key is gone)"
+    assert asked == [context] * 2
+    stranger = StationTls(trust=(pki.root(tmp_path, "Another").file,)).context()
+    vars(stranger)["explain"] = explain
+    both = connect(stranger, CsmsTls(credentials=(leaf.credential,)).context())
+    assert both.station.failed is not None
+    assert both.station.failed.fault is TlsFault.UNKNOWN_ISSUER, (
+        "the certificate's fault, whatever the key did"
+    )
+    assert len(asked) == 2

@@ -32,7 +32,7 @@ from ocpp_core.wire import ClientConfig, Text
 from ocpp_security.keys import KeyAlgorithm
 from tests.adapters.charger import Charger, config
 from tests.adapters.servers import SERVERS, Adapter, Polled, Threaded, eventually
-from tests.adapters.tls.asgi_servers import Uvicorn
+from tests.adapters.tls.asgi_servers import Hypercorn, Uvicorn
 from tests.security.keys.tls_kit import STATION, VERSIONS, TlsKit
 from tests.security.tpm.support import SoftwareTpm, station, tpm
 
@@ -122,6 +122,23 @@ async def test_every_client_at_every_server(
             await anyio.to_thread.run_sync(by_threads, url, context)
             await anyio.to_thread.run_sync(by_poll, url, context)
     assert seen == [STATION] * 4
+
+
+@pytest.mark.requirement("A00.FR.401")
+@pytest.mark.parametrize("adapter", [Hypercorn("asyncio", False), Hypercorn("trio", False)], ids=str)
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+@pytest.mark.parametrize("algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_2048])
+async def test_at_a_server_that_keeps_the_certificate_to_itself(
+    adapter: Adapter, kit: TlsKit, store: Any, algorithm: KeyAlgorithm, version: ssl.TLSVersion
+) -> None:
+    """hypercorn verifies the TPM's signature, and the application hears of TLS, but not of whom."""
+    context = station(kit, store.create("leaf", algorithm), version)
+    async with csms(adapter, kit.server(version)) as (url, seen):
+        with anyio.fail_after(20):
+            await by_anyio(url, context)
+            with pytest.raises((OSError, HandshakeFailedError)):
+                await by_anyio(url, kit.client(version))
+    assert seen == [None]
 
 
 @pytest.mark.parametrize("adapter", [NATIVE], ids=str)
