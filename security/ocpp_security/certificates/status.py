@@ -7,9 +7,9 @@ from datetime import datetime
 
 from ..errors import CertificateError, CertificateStoreError, Fault
 from ..pki.certificate import Certificate, parse_bundle, parse_der
-from ..pki.crl import check_crl, parse_crl
+from ..pki.crl import RevocationList, check_crl, parse_crl
 from ..pki.hashdata import CertificateHashData
-from ..pki.ocsp import OcspRequestData, request_data, verify_response
+from ..pki.ocsp import OcspRequestData, OcspStatus, request_data, verify_response
 from ..pki.path import Path, find_path
 from ..pki.revocation import Evidence, check_revocation
 from ..questions import Outcome
@@ -73,6 +73,9 @@ class StatusEvidence:
             der = binascii.a2b_base64("".join(response.split()).encode(), strict_mode=True)
             certificate, issuer = self._pair(name, at)
             status = verify_response(der, certificate, issuer, at)
+            kept = self._kept_response(certificate, issuer, at)
+            if kept is not None and kept[1].this_update > status.this_update:
+                return Outcome(Status.ACCEPTED, detail=kept[1].revocation)
             self._context.files.write_ocsp(certificate, der)
         except CertificateError as error:
             return Outcome(Status.REJECTED, error.fault, error.detail)
@@ -88,14 +91,8 @@ class StatusEvidence:
         Raises CertificateStoreError.
         """
         issuer = self._context.inventory.issuer(certificate)
-        der = self._context.files.load_ocsp(certificate)
-        if der is None or issuer is None:
-            return None
-        try:
-            verify_response(der, certificate, issuer, at)
-        except CertificateError:
-            return None
-        return der
+        kept = None if issuer is None else self._kept_response(certificate, issuer, at)
+        return None if kept is None else kept[0]
 
     def response_base64(self, certificate: Certificate, at: datetime) -> str | None:
         """The same as text, as ISO 15118 and OCPP carry it."""
@@ -103,7 +100,10 @@ class StatusEvidence:
         return None if der is None else base64.b64encode(der).decode("ascii")
 
     def take_crl(self, data: bytes, at: datetime) -> Outcome:
-        """Keep a revocation list (PEM or DER) that an installed CA signed, in place of that CA's last."""
+        """Keep a revocation list (PEM or DER) that an installed CA signed, in place of that CA's last.
+
+        An older one than is at hand is refused (NOT_CURRENT): it would take back what was revoked since.
+        """
         fault = CertificateError(Fault.WRONG_SUBJECT, "no CA of that name is installed")
         try:
             crl = parse_crl(data)
@@ -115,6 +115,9 @@ class StatusEvidence:
                 except CertificateError as error:
                     fault = error
                     continue
+                newest = self._newest_list(issuer, at)
+                if newest is not None and newest > crl.this_update:
+                    raise CertificateError(Fault.NOT_CURRENT, f"there is a list of {newest}")
                 self._context.files.write_crl(issuer.fingerprint, crl)
                 return Outcome(Status.ACCEPTED)
         except CertificateError as error:
@@ -122,6 +125,21 @@ class StatusEvidence:
         except CertificateStoreError as error:
             return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error))
         return Outcome(Status.REJECTED, fault.fault, fault.detail)
+
+    def _newest_list(self, issuer: Certificate, at: datetime) -> datetime | None:
+        """When the newest credible list of an issuer that is at hand was made."""
+        lists = self._context.files.load_crls()
+        return max((crl.this_update for crl in lists if _credible(crl, issuer, at)), default=None)
+
+    def _kept_response(
+        self, certificate: Certificate, issuer: Certificate, at: datetime
+    ) -> tuple[bytes, OcspStatus] | None:
+        """The response in the cache (DER) and what it says, as long as it can be believed."""
+        der = self._context.files.load_ocsp(certificate)
+        try:
+            return None if der is None else (der, verify_response(der, certificate, issuer, at))
+        except CertificateError:
+            return None
 
     def _judged(
         self, certificates: tuple[Certificate, ...], uses: Sequence[TrustUse], at: datetime, require: bool
@@ -148,3 +166,11 @@ class StatusEvidence:
                 if self._context.inventory.named(certificate, name):
                     return certificate, issuer
         raise CertificateError(Fault.WRONG_SUBJECT, "no certificate of a V2G chain is named so")
+
+
+def _credible(crl: RevocationList, issuer: Certificate, at: datetime) -> bool:
+    try:
+        check_crl(crl, issuer, at)
+    except CertificateError:
+        return False
+    return True

@@ -65,11 +65,10 @@ def remove(path: Path) -> None:
 def names(directory: Path) -> list[str]:
     """The names of the key files. Raises KeyStorageError."""
     try:
-        with os.scandir(directory) as entries:
-            found = [Path(entry.name) for entry in entries if entry.is_file()]
+        found = [path for path in directory.iterdir() if path.suffix == SUFFIX and path.is_file()]
     except OSError as error:
         raise KeyStorageError(f"cannot read {directory}: {error.strerror}") from error
-    return [path.stem for path in found if path.suffix == SUFFIX and not path.name.startswith(".")]
+    return [path.stem for path in found if not path.name.startswith(".")]
 
 
 def _write(path: Path, data: bytes, put: Callable[[Path, Path], None]) -> None:

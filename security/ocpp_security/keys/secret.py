@@ -1,5 +1,6 @@
 """Passwords and authorisation values: given when needed, shown to nobody."""
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +57,7 @@ def secret_file(path: Path) -> SecretSource:
         del name
         try:
             with path.open("rb") as file:
-                mode = path.stat().st_mode
+                mode = os.fstat(file.fileno()).st_mode
                 octets = file.read(MAX_SECRET + 2)
         except OSError as error:
             raise KeyPasswordError(f"cannot read the secret in {path}: {error.strerror}") from None

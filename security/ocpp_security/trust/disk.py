@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import CertificateStoreError
@@ -11,16 +10,19 @@ TEMPORARY = ".tmp"
 """The suffix of a file being written; one that power loss left behind is ignored and overwritten."""
 MAX_FILES = 2000
 """Files looked at in one directory."""
-MAX_FILE_SIZE = 4 * 1024 * 1024
-"""Octets read of one file."""
+MAX_FILE_SIZE = 6 * 1024 * 1024
+"""Octets of one file, as much as the longest revocation list has in PEM."""
 
 
 def write(path: Path, data: bytes) -> None:
     """Replace a file, durably and atomically. Raises CertificateStoreError: the old one is as it was."""
+    if len(data) > MAX_FILE_SIZE:
+        raise CertificateStoreError(f"cannot write {path}: {len(data)} octets would not be read again")
     temporary = path.with_name(path.name + TEMPORARY)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        _make_directory(path.parent)
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:  # through nobody's link to elsewhere
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -54,21 +56,27 @@ def read(path: Path) -> bytes | None:
     return data if len(data) <= MAX_FILE_SIZE else None
 
 
-def files(path: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def files(path: Path, suffixes: frozenset[str]) -> list[Path]:
     """The files of a directory with one of the suffixes, by name; the path itself if it is a file.
 
     Raises CertificateStoreError: the directory cannot be read.
     """
     if path.is_file():
-        yield path
-        return
+        return [path]
     try:
-        names = sorted(entry.name for entry in os.scandir(path) if entry.is_file()) if path.is_dir() else []
+        entries = sorted(path.iterdir()) if path.is_dir() else []
+        found = [entry for entry in entries if entry.suffix.lower() in suffixes and entry.is_file()]
     except OSError as error:
         raise CertificateStoreError(f"cannot read {path}: {error.strerror}") from error
-    for name in names[:MAX_FILES]:
-        if Path(name).suffix.lower() in suffixes:
-            yield path / name
+    return found[:MAX_FILES]
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory, and those above it, durably. Raises OSError."""
+    if not path.is_dir():
+        _make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

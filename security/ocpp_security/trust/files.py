@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import CertificateError
+from ..errors import CertificateError, CertificateStoreError
 from ..pki.certificate import Certificate, parse_bundle, to_pem
 from ..pki.crl import RevocationList, parse_crl
 from . import disk
@@ -19,6 +19,8 @@ from .layout import Layout
 
 _CERTIFICATES = frozenset({".pem", ".crt", ".cer", ".der"})
 _LISTS = frozenset({".pem", ".crl", ".der"})
+MAX_BUNDLE = 1000
+"""Certificates in one file; an operating system's bundle has about 150."""
 _INSTALLED = "INSTALLED_"
 """How the names of files begin that were installed as trust anchors, self-signed or not."""
 
@@ -99,7 +101,7 @@ class CertificateFiles:
         if b"PRIVATE KEY-----" in data and b"-----BEGIN CERTIFICATE-----" not in data:
             return ()  # a key beside its certificate is the key store's business
         try:
-            return parse_bundle(data)
+            return parse_bundle(data, MAX_BUNDLE)
         except CertificateError as error:
             problems.append(f"{file}: {error}")
             return ()
@@ -149,19 +151,37 @@ class CertificateFiles:
             case PutLeaf(leaf):
                 began = f"{leaf.certificate.not_before:%Y%m%d%H%M%S}"
                 name = f"LEAF_{began}_{leaf.certificate.fingerprint[:16]}.pem"
-                disk.write(self.layout.client[leaf.use] / name, to_pem(leaf.chain).encode())
+                self._put(self.layout.client[leaf.use] / name, leaf.chain)
             case RemoveLeaf(leaf):
                 for path in self._leaves.get((leaf.use, leaf.certificate), ()):
                     disk.remove(path)
 
     def _put_ca(self, use: TrustUse, shelf: Shelf, certificate: Certificate) -> None:
         directory = self.layout.ca[use] if shelf is Shelf.ANCHOR else self._shelf(shelf)
-        if directory.is_file():
-            certificates = parse_bundle(disk.read(directory) or b"")
-            disk.write(directory, to_pem((*certificates, certificate)).encode())
+        if directory.is_file() or (directory.suffix in _CERTIFICATES and not directory.is_dir()):
+            self._put_in_bundle(directory, certificate)
         else:
-            name = f"{_INSTALLED}{certificate.fingerprint[:16]}.pem"
-            disk.write(directory / name, certificate.pem.encode())
+            self._put(directory / f"{_INSTALLED}{certificate.fingerprint[:16]}.pem", (certificate,))
+
+    @staticmethod
+    def _put(path: Path, certificates: tuple[Certificate, ...]) -> None:
+        """Write a file, if the directory has room for one that will be read again."""
+        present = disk.files(path.parent, _CERTIFICATES)
+        if path not in present and len(present) >= disk.MAX_FILES:
+            raise CertificateStoreError(f"cannot write {path}: there are {len(present)} files")
+        disk.write(path, to_pem(certificates).encode())
+
+    @staticmethod
+    def _put_in_bundle(path: Path, certificate: Certificate) -> None:
+        """Add to a bundle what will be read again with it; an empty or missing one is begun."""
+        data = disk.read(path) if path.exists() else b""
+        try:
+            present = () if data == b"" else parse_bundle(data or b"", MAX_BUNDLE)
+        except CertificateError as error:
+            raise CertificateStoreError(f"cannot add to {path}: {error}") from error
+        if len(present) >= MAX_BUNDLE:
+            raise CertificateStoreError(f"cannot add to {path}: it has {len(present)} certificates")
+        disk.write(path, to_pem((*present, certificate)).encode())
 
     def _shelf(self, shelf: Shelf) -> Path:
         return self.layout.fallback if shelf is Shelf.FALLBACK else self.layout.retired
@@ -170,7 +190,7 @@ class CertificateFiles:
         """Remove a certificate from files; a bundle keeps the others."""
         for path in dict.fromkeys(paths):
             try:
-                rest = tuple(c for c in parse_bundle(disk.read(path) or b"") if c != certificate)
+                rest = tuple(c for c in parse_bundle(disk.read(path) or b"", MAX_BUNDLE) if c != certificate)
             except CertificateError:
                 continue  # it was not loaded from a file that cannot be read
             if rest:

@@ -5,6 +5,7 @@ Programs that read files (an ISO 15118 stack, a VPN) follow ``current/leaf.pem``
 """
 
 import contextlib
+import glob
 import shutil
 from pathlib import Path
 
@@ -27,11 +28,13 @@ def point(link: Path, leaf: Leaf, key: Path | None) -> None:
     try:
         if key is not None:
             _replace_link(target / "key.pem", key.resolve())
+            disk.sync_directory(target)
         _replace_link(link, Path(target.name))
         disk.sync_directory(link.parent)
     except OSError as error:
         raise CertificateStoreError(f"cannot link {link}: {error.strerror}") from error
-    for old in link.parent.glob(f".{link.name}-*"):
+    mine = f".{glob.escape(link.name)}-{'[0-9a-f]' * 16}"  # not what a longer name's link leads to
+    for old in link.parent.glob(mine):
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
 
