@@ -123,14 +123,14 @@ class Tunnel:
             if self._connection.trailing_data[0]:
                 # In TLS and WebSocket alike the client speaks first.
                 raise self._error(errno.EPROTO, "sent something after its answer: it is no tunnel")
-        elif status == 407:
+        elif status in {401, 407}:  # tinyproxy answers wrong credentials as if it were the server
             raise self._error(errno.EACCES, self._wants(answer))
         else:
             number, words = _ANSWERS.get(status, (errno.EPROTO, "does not connect to {}"))
             raise self._error(number, f"{words.format(self._target)} (HTTP {status})")
 
     def _wants(self, answer: h11.Response) -> str:
-        challenges = [value for name, value in answer.headers if name == b"proxy-authenticate"]
+        challenges = [value for name, value in answer.headers if name.endswith(b"-authenticate")]
         schemes = [value.split(None, 1)[0].decode("ascii", "replace") for value in challenges if value]
         if schemes and not any(scheme.lower() == "basic" for scheme in schemes):
             return f"wants {', '.join(schemes)[:40]} authentication; what we have is Basic"

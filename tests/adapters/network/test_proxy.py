@@ -75,6 +75,8 @@ def test_what_an_answer_means_in_whatever_pieces_it_comes(
 
 
 def test_credentials_that_the_proxy_refuses() -> None:
+    answer = b'HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n'
+    assert answered(answer, [], JO) == WHO + "refuses our user name or password"
     answer = b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: BASIC realm="x"\r\n\r\n'
     assert answered(answer, [], JO) == WHO + "refuses our user name or password"
     assert answered(b"HTTP/1.1 407 \r\nProxy-Authenticate: Digest\r\n\r\n", [], JO).startswith(
