@@ -36,7 +36,7 @@ async def secure(stream: ByteStream, route: Route, *, in_worker: bool = False) -
         return stream
     try:
         context = await _context(route)
-        host, patience = route.config.endpoint.host, route.config.handshake_timeout
+        host, patience = route.config.endpoint.server_name, route.config.handshake_timeout
         link = TlsLink(context, anyio.current_time(), server_hostname=host, handshake_timeout=patience)
         secured = TlsStream(stream, link, in_worker=in_worker)
         await secured.shake_hands()

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ class PeerCertificate:
     def names_exactly(self, host: str) -> bool:
         """Whether any of its names is ``host`` itself (A00.FR.309). A verified certificate that names it by a
         wildcard only has none such."""
-        wanted = host.rstrip(".").lower()
+        wanted = _canonical(host)
         names = (self.common_name or "", *self.dns_names, *self.ip_addresses)
-        return any(wanted == name.rstrip(".").lower() for name in names)
+        return any(wanted == _canonical(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,14 @@ def sent_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
     return tuple(map(_der, getattr(tls, "_sslobj").get_unverified_chain() or ()))  # noqa: B009 - likewise
 
 
+def _canonical(name: str) -> str:
+    """The one spelling of a host name or an address."""
+    try:
+        return str(ip_address(name.strip()))
+    except ValueError:
+        return name.rstrip(".").lower()
+
+
 def _der(certificate: "_ssl.Certificate") -> bytes:
     return ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
 
@@ -82,7 +91,7 @@ def _read(info: Any, chain: tuple[bytes, ...]) -> PeerCertificate:
         common_name=names[0] if len(names) == 1 else None,
         organizations=tuple(value for key, value in subject if key == "organizationName"),
         dns_names=tuple(value for kind, value in alternatives if kind == "DNS"),
-        ip_addresses=tuple(value for kind, value in alternatives if kind == "IP Address"),
+        ip_addresses=tuple(_canonical(value) for kind, value in alternatives if kind == "IP Address"),
         not_before=not_before,
         not_after=not_after,
         chain=chain,

@@ -42,7 +42,12 @@ LEAVES = {
     "with a sub-CA": lambda root: root.authority("Sub").leaf("SN-0001", "Maker"),
     "without owner": lambda root: root.leaf("SN-0001", None),
     "with names": lambda root: root.leaf(
-        "SN-0001", names=(x509.DNSName("a.example"), x509.IPAddress(ip_address("192.0.2.7")))
+        "SN-0001",
+        names=(
+            x509.DNSName("a.example"),
+            x509.IPAddress(ip_address("192.0.2.7")),
+            x509.IPAddress(ip_address("2001:db8::7")),
+        ),
     ),
 }
 

@@ -4,12 +4,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import NoReturn
 
 import anyio
 import pytest
 from anyio.abc import ByteStream, UNIXSocketStream
 from anyio.streams.tls import TLSAttribute
+from cryptography import x509
 
 from ocpp_adapters.anyio_tls import secure
 from ocpp_adapters.routes import Route
@@ -219,6 +222,24 @@ async def test_senders_take_turns(csms: ssl.SSLContext, root: pki.Authority, in_
             pipe.released.set()
         while there.end.received != b"123":
             await there.read()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "[2001:db8::7]", "[fe80::7%25eth0]"])
+@pytest.mark.requirement("A00.FR.309", "A00.FR.412")
+async def test_an_address_is_a_name(root: pki.Authority, host: str) -> None:
+    """By which the certificate must know the CSMS; an interface's name is none of the CSMS's business."""
+    config = ClientConfig(url=f"wss://{host}/CP1")
+    for address in (config.endpoint.server_name, "192.0.2.8"):
+        names = (x509.IPAddress(ip_address(address)),)
+        context = CsmsTls(credentials=(root.leaf("CSMS", names=names).credential,)).context()
+        async with connection(context) as (pipe, there), anyio.create_task_group() as tasks:
+            tasks.start_soon(there.shake_hands)
+            where = replace(route(root), config=config)
+            if address == "192.0.2.8":
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await secure(pipe, where)
+            else:
+                await secure(pipe, where)
 
 
 async def test_a_peer_that_hangs_up(csms: ssl.SSLContext, root: pki.Authority, in_worker: bool) -> None:
