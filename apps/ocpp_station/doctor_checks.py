@@ -85,7 +85,7 @@ def _certificates(endpoint: Endpoint, seen: Outcome, question: Question) -> Iter
         return
     if chain:
         yield from describe_chain(chain, datetime.now(UTC))
-        yield from describe_names(chain[0], endpoint.host, exact=not question.wildcards)
+        yield from describe_names(chain[0], endpoint.server_name, exact=not question.wildcards)
 
 
 def _as_station(endpoint: Endpoint, question: Question) -> Iterator[Finding]:

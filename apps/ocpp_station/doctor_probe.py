@@ -28,7 +28,7 @@ def shake_hands(
 ) -> Outcome:
     """Connect and shake hands; then listen for ``linger`` seconds. Raises OSError: there is no connection."""
     with socket.create_connection((endpoint.host, endpoint.port), timeout) as connection:
-        link = TlsLink(context, 0.0, server_hostname=endpoint.host)
+        link = TlsLink(context, 0.0, server_hostname=endpoint.server_name)
         established = None
         while True:
             for action in link.actions():
