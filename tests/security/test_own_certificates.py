@@ -296,7 +296,9 @@ def test_a_certificate_of_the_future_waits_where_that_is_allowed(manager: Certif
     leaf = CSMS_ROOT.sign_csr(ask(manager).csr, begin=tomorrow)
     assert take(manager, pem(leaf)).valid_from == tomorrow
     assert manager.own.state(STATION, NOW).next_valid == tomorrow
-    assert manager.own.usable(STATION, NOW)[0].leaf.certificate != leaf
+    (today,) = manager.own.usable(STATION, NOW)
+    assert today.leaf.certificate != leaf
+    assert manager.own.connected(None, today.leaf.certificate, NOW) == Outcome(Status.ACCEPTED)  # it stays
     assert manager.own.usable(STATION, tomorrow)[0].leaf.certificate == leaf
     expired = CSMS_ROOT.sign_csr(ask(manager).csr, begin=tomorrow, end=tomorrow + DAY)
     assert take(manager, pem(expired), NOW + 3 * DAY).fault is Fault.EXPIRED
@@ -328,7 +330,8 @@ def test_a_new_certificate_that_does_not_work_is_dropped_and_reported(manager: C
 def test_connecting_with_a_certificate_that_is_not_ours_changes_nothing(manager: CertificateManager) -> None:
     renew(manager)
     before = manager.inventory
-    manager.answer(Connected(None, CSMS_ROOT.leaf().certificate), NOW)
+    outcome = manager.answer(Connected(None, CSMS_ROOT.leaf().certificate), NOW)
+    assert outcome == Outcome(Status.ACCEPTED)
     assert manager.inventory == before
 
 

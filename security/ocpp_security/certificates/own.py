@@ -140,12 +140,13 @@ class OwnCertificates:
         """The station is connected: drop what was kept in case that this would fail.
 
         The fallback root goes once the new one has proved itself (M05.FR.13), and so do the charging station
-        certificates that are not the one in use (A02.FR.10), be they old or new (A02.FR.29).
+        certificates that are not the one in use (A02.FR.10), be they old or new (A02.FR.29), unless they are
+        yet to become valid.
         """
         context = self._context
         context.in_use = frozenset(c.fingerprint for c in (root, leaf) if c is not None)
         changes = () if root is None else decide_root_proven(context.inventory, root)
-        dropped, newer = ((), False) if leaf is None else decide_leaf_proven(context.inventory, leaf)
+        dropped, newer = ((), False) if leaf is None else decide_leaf_proven(context.inventory, leaf, at)
         outcome = context.carry_out(Decision(Status.ACCEPTED, changes=(*changes, *dropped)), at)
         if not outcome.accepted:
             return outcome

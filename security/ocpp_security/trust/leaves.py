@@ -11,7 +11,6 @@ from ..errors import CertificateError, Fault
 from ..pki.certificate import Certificate, parse_bundle, public_octets
 from ..pki.crl import RevocationList
 from ..pki.ocsp import Revocation
-from ..pki.path import check_strength
 from ..pki.properties import StationSubject, check_station_certificate
 from ..pki.revocation import crl_status
 from .decisions import Change, Decision, PutLeaf, RemoveLeaf, Status
@@ -105,8 +104,7 @@ def _leaf_first(
     certificates: tuple[Certificate, ...], pending: Mapping[bytes, PendingKey]
 ) -> tuple[Certificate, ...]:
     """2.x says that the leaf comes first; 1.6 says nothing, so it is the one whose key is ours."""
-    ours = [c for c in certificates if public_octets(c.public_key) in pending]
-    return (*ours[:1], *(c for c in certificates if c not in ours[:1]))
+    return tuple(sorted(certificates, key=lambda c: public_octets(c.public_key) not in pending))
 
 
 def _key_of(
@@ -136,7 +134,6 @@ def _judge(
     certificate = certificates[0]
     leaf = Leaf(key.use, order_chain(certificate, certificates[1:]))
     when = max(at, certificate.not_before) if policy.accept_future else at
-    check_strength(certificate)
     path = inventory.path(leaf, when)
     check_station_certificate(certificate, subject if policy.check_subject else None)
     if crl_status(path, crls, at) is Revocation.REVOKED:
@@ -144,17 +141,21 @@ def _judge(
     return leaf
 
 
-def decide_leaf_proven(inventory: Inventory, used: Certificate) -> tuple[tuple[Change, ...], bool]:
-    """The station is connected with ``used``: its other certificates for the CSMS go (A02.FR.10).
+def decide_leaf_proven(
+    inventory: Inventory, used: Certificate, at: datetime
+) -> tuple[tuple[Change, ...], bool]:
+    """The station is connected with ``used``: its other certificates for the CSMS go (A02.FR.10), but none
+    that is not valid yet: its turn is still to come (1.6 A02.FR.08).
 
     Second in the result: whether one of them is newer, so that the renewal came to nothing
     (DiscardedRenewedClientCertificate, A02.FR.29).
     """
     leaves = inventory.of_use(LeafUse.CHARGING_STATION)
-    certificates = [leaf.certificate for leaf in leaves]
+    begun = [leaf for leaf in leaves if leaf.certificate.not_before <= at]
+    certificates = [leaf.certificate for leaf in begun]
     if used not in certificates:
         return (), False
-    others = tuple(RemoveLeaf(leaf) for leaf in leaves if leaf.certificate != used)
+    others = tuple(RemoveLeaf(leaf) for leaf in begun if leaf.certificate != used)
     return others, certificates.index(used) > 0
 
 
