@@ -27,7 +27,7 @@ def read_object(path: Path) -> dict[str, Any]:
 def check_names(values: object, kind: type, where: str) -> None:
     """Raises :class:`ConfigurationError` unless this is an object whose members are fields of ``kind``."""
     if not isinstance(values, dict):
-        raise ConfigurationError(f"{where}an object is expected")
+        raise ConfigurationError(f"{where.removesuffix('.')}: an object is expected")
     known = [field.name for field in fields(kind)]
     for name in values:
         if name not in known:

@@ -58,7 +58,7 @@ def load_config(path: Path | None, versions: tuple[OcppVersion, ...] | None) -> 
     if "layout" in values:
         values["layout"] = {"connectors": values["layout"]}
     if "versions" in values:
-        values["versions"] = parse_versions(values["versions"])
+        values["versions"] = parse_versions(values["versions"], f"{path}: ")
     if versions is not None:
         values["versions"] = versions
         networks = tuple(replace(network, versions=()) for network in networks)

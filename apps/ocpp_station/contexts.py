@@ -47,8 +47,7 @@ class Contexts:
         turn: which of its certificates, if it has several; 0 is the newest.
 
     Raises:
-        ConfigurationError: an extra of this distribution is missing, or the settings make no sense; when
-            called: a file or key cannot be used.
+        ConfigurationError: an extra of this distribution is missing, or the keys cannot be listed.
     """
 
     def __init__(self, security: Security, *, own: bool, turn: int = 0) -> None:
@@ -59,12 +58,11 @@ class Contexts:
         self._made: tuple[Stamp, ssl.SSLContext] | None = None
 
     def __call__(self) -> ssl.SSLContext:
-        """The context for one attempt."""
-        with _told_as_configuration():
-            material = self._find()
-            stamp = material.stamp()
-            if self._made is None or self._made[0] != stamp:
-                self._made = stamp, self._policy(material).context()
+        """The context for one attempt. Raises OcppError, OSError: a file or a key cannot be used."""
+        material = self._find()
+        stamp = material.stamp()
+        if self._made is None or self._made[0] != stamp:
+            self._made = stamp, self._policy(material).context()
         return self._made[1]
 
     def _policy(self, material: Material) -> StationTls:

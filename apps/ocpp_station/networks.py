@@ -81,14 +81,16 @@ class Defaults:
 _NETWORK: TypeAdapter[NetworkSettings] = TypeAdapter(NetworkSettings)
 
 
-def parse_versions(numbers: object) -> tuple[OcppVersion, ...]:
+def parse_versions(numbers: object, where: str = "") -> tuple[OcppVersion, ...]:
     """OCPP versions from their numbers, in order of preference. Raises :class:`ConfigurationError`."""
     by_number = {version.number: version for version in OcppVersion}
     wanted = numbers if isinstance(numbers, list) else [numbers]
     try:
         return tuple(by_number[str(number)] for number in wanted)
     except KeyError:
-        raise ConfigurationError(f"versions must be of {', '.join(by_number)}, not {numbers!r}") from None
+        raise ConfigurationError(
+            f"{where}versions must be of {', '.join(by_number)}, not {numbers!r}"
+        ) from None
 
 
 def networks_of(values: object, base: Path, where: str) -> tuple[NetworkSettings, ...]:
@@ -104,7 +106,7 @@ def _network_of(values: Any, base: Path, where: str) -> NetworkSettings:
     check_names(values, NetworkSettings, where)
     values = dict(values)
     if "versions" in values:
-        values["versions"] = parse_versions(values["versions"])
+        values["versions"] = parse_versions(values["versions"], where)
     security = values.pop("security", None)
     settings = validated(_NETWORK, values, where)
     if security is None:

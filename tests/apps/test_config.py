@@ -59,7 +59,7 @@ def test_the_command_line_wins(tmp_path: Path) -> None:
         ("[" * 100_000, "recursion"),
         ({"colour": "red"}, "colour is no setting; allowed: info, layout"),
         ({"info": {"colour": "red"}}, "info.colour is no setting; allowed: model"),
-        ({"info": []}, "info.an object is expected"),
+        ({"info": []}, "info: an object is expected"),
         ({"backoff": {"colour": 1}}, "backoff.colour"),
         ({"link": {"colour": 1}}, "link.colour"),
         ({"link": {"pong_timeout": "x"}}, "pong_timeout: Input should be a valid number"),
