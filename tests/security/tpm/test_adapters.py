@@ -29,12 +29,12 @@ from ocpp_core.messages import v201
 from ocpp_core.station import LinkChanged, Station, StationAction
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig, Text
-from ocpp_security.keys import KeyAlgorithm
+from ocpp_security.keys import KeyAlgorithm, KeyMismatchError, KeyStoreError, one_secret
 from tests.adapters.charger import Charger, config
 from tests.adapters.servers import SERVERS, Adapter, Polled, Threaded, eventually
 from tests.adapters.tls.asgi_servers import Hypercorn, Uvicorn
 from tests.security.keys.tls_kit import STATION, VERSIONS, TlsKit
-from tests.security.tpm.support import SoftwareTpm, station, tpm
+from tests.security.tpm.support import AUTH, SoftwareTpm, station, tpm
 
 pytestmark = pytest.mark.anyio
 TRIGGER = v201.HeartbeatRequest()
@@ -276,3 +276,87 @@ async def test_a_station_outlives_its_tpm(
                 over.set()
     if not made_anew:
         assert all("own key: our own key could not sign (" in reason for reason in failures())
+
+
+class Attempts:
+    """Makes a context for each attempt to connect: one failure after another, and then one that will do."""
+
+    def __init__(self, folder: Path, kit: TlsKit, connection: Any, other: Any) -> None:
+        values = [AUTH]
+        store = tpm.TpmKeyStore(folder, connection, auth=lambda name: one_secret(values[-1])(name))
+        key, another = store.create("leaf"), store.create("another")
+        rotated = station(kit, store.create("rotated"))
+
+        def of(connection: Any, **secrets: Any) -> ssl.SSLContext:
+            return station(kit, tpm.TpmKeyStore(folder, connection, **secrets).load("leaf"))
+
+        def key_of_another_certificate() -> ssl.SSLContext:
+            context = kit.client()
+            key.use_for_tls(context, kit.chain(another))
+            return context
+
+        def refused_in_the_handshake() -> ssl.SSLContext:
+            values.append(b"wrong")
+            return rotated
+
+        def good() -> ssl.SSLContext:
+            values.append(AUTH)
+            return station(kit, key)
+
+        absent = tpm.TpmConnection("swtpm:host=127.0.0.1,port=1")
+        self._makers: list[Callable[[], ssl.SSLContext]] = [
+            lambda: of(absent, auth=one_secret(AUTH)),
+            lambda: of(connection),
+            lambda: of(connection, auth=one_secret(b"wrong")),
+            lambda: of(other, auth=one_secret(AUTH)),
+            key_of_another_certificate,
+            refused_in_the_handshake,
+            good,
+        ]
+        self.raised: list[KeyStoreError] = []
+
+    def __call__(self) -> ssl.SSLContext:
+        maker = self._makers.pop(0) if len(self._makers) > 1 else self._makers[0]
+        try:
+            return maker()
+        except KeyStoreError as error:
+            self.raised.append(error)
+            raise
+
+
+@pytest.mark.parametrize("adapter", [NATIVE], ids=str)
+@pytest.mark.parametrize("connect", STATIONS.values(), ids=STATIONS)
+async def test_a_station_tells_every_failure_of_its_key_and_goes_on(
+    adapter: Adapter, kit: TlsKit, folder: Path, connection: Any, connect: Connect
+) -> None:
+    actions: Seen = []
+    names: list[str | None] = []
+    over = threading.Event()
+
+    def admit(handshake: Any, peer: Peer) -> Session:
+        names.append(common_name(peer))
+        return Session()
+
+    with SoftwareTpm() as chip, tpm.TpmConnection(chip.tcti) as other:
+        attempts = Attempts(folder, kit, connection, other)
+        async with adapter.serve(admit, ssl_context=kit.server()) as port, anyio.create_task_group() as tasks:
+            url = ClientConfig(url=f"wss://localhost:{port}/CP1")
+            route = Route(config=url, ssl_context=attempts)
+            tasks.start_soon(anyio.to_thread.run_sync, connect, route, actions, over)
+            try:
+                await eventually(lambda: names == [STATION], 15)
+            finally:
+                over.set()
+    reasons = [action.reason for action in actions if isinstance(action, LinkChanged) and action.reason]
+    assert [type(error) for error in attempts.raised] == [
+        tpm.TpmAbsentError,
+        tpm.TpmAuthError,
+        tpm.TpmAuthError,
+        tpm.TpmForeignKeyError,
+        KeyMismatchError,
+    ]
+    for words in (
+        *map(str, attempts.raised),
+        "own key: our own key could not sign (TPM, signing with key 'rotated'",
+    ):
+        assert any(words in reason for reason in reasons), (words, reasons)
