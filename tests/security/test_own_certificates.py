@@ -114,6 +114,19 @@ def test_keys_that_wait_are_few(manager: CertificateManager, tmp_path: Path) -> 
     assert take(manager, new).accepted
 
 
+@pytest.mark.requirement("A02.FR.02", "A03.FR.02")
+def test_a_damaged_key_does_not_stand_in_the_way_of_new_ones(
+    manager: CertificateManager, tmp_path: Path
+) -> None:
+    """The number of a new key is one that no file has, whether the key in it can be loaded or not."""
+    renew(manager)
+    ask(manager)
+    (tmp_path / "keys" / "charging_station-2.key").write_text("rubbish")
+    (tmp_path / "keys" / "v2g-4.key").write_text("rubbish")
+    assert ask(manager).request_id == 5
+    assert ask(manager, V2G).request_id == 6
+
+
 def test_a_key_store_that_fails_is_an_answer(
     manager: CertificateManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

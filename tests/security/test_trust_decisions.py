@@ -92,6 +92,8 @@ def test_the_newest_root_is_tried_first() -> None:
     late = root("Late", begin=NOW - 2 * DAY, end=NOW + 9999 * DAY)
     inventory = holding(*[(MO, authority) for authority in (*roots, late)])
     assert inventory.trusted(MO) == tuple(a.certificate for a in (roots[1], late, roots[2], roots[0]))
+    twins = [(MO, root("Twin")) for _ in range(4)]
+    assert holding(*twins).trusted(MO) == holding(*reversed(twins)).trusted(MO)
 
 
 def test_a_path_takes_what_was_provisioned_and_only_what_leads_up() -> None:
@@ -181,6 +183,22 @@ def test_a_fallback_comes_back_for_the_root_that_it_signed_and_no_other() -> Non
     assert delete(two, OTHER, OTHER).changes == (RemoveCa(CSMS, Shelf.ANCHOR, OTHER.certificate),)
     mf = holding((MF, NEW), fallback=OLD.certificate)
     assert delete(mf, NEW, OLD).changes == (RemoveCa(MF, Shelf.ANCHOR, NEW.certificate),)
+
+
+@pytest.mark.requirement("M04.FR.02", "M04.FR.04")
+@pytest.mark.parametrize("algorithm", HashAlgorithm)
+def test_serial_numbers_name_nobody_by_themselves(algorithm: HashAlgorithm) -> None:
+    """Authorities number from one: what is deleted has the issuer's name and key too."""
+    issuers = [root("A"), root("A"), root("B")]
+    subs = [issuer.sub("Sub", serial=7) for issuer in issuers]
+    held = [(V2G, issuer) for issuer in issuers]
+    certificates = tuple(sub.certificate for sub in subs)
+    for there in (certificates, certificates[::-1]):
+        inventory = holding(*held, intermediates=there)
+        for sub, issuer in zip(subs, issuers, strict=True):
+            name = hash_data(sub.certificate, issuer.certificate, algorithm)
+            decision = decide_delete(inventory, DEFAULT, name)
+            assert decision.changes == (RemoveIntermediate(sub.certificate),)
 
 
 @pytest.mark.requirement("M04.FR.01", "M04.FR.06")

@@ -53,7 +53,7 @@ class OwnCertificates:
         try:
             subject = subject_name(self._context.config.subjects.get(use, StationSubject("", "")))
             self._make_room(use, at)
-            number = max((key.request_id for key in self._keys()), default=0) + 1
+            number = max(self._numbers(), default=0) + 1
             name = f"{use.name.lower()}-{number}"
             csr = keys.create(name, self._context.config.key_algorithm).sign_csr(subject)
         except CertificateError as error:
@@ -159,6 +159,11 @@ class OwnCertificates:
             match = _KEY_NAME.fullmatch(name)
             if match is not None:
                 yield PendingKey(name, LeafUse[match[1].upper()], int(match[2]), octets)
+
+    def _numbers(self) -> Iterator[int]:
+        """The numbers that are taken, be it by keys that cannot be loaded. Raises OcppError."""
+        matches = map(_KEY_NAME.fullmatch, self._context.keys.names())
+        return (int(match[2]) for match in matches if match is not None)
 
     def _make_room(self, use: LeafUse, at: datetime) -> None:
         """Drop expired chains beyond the limit, and the oldest keys that still wait for a certificate."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 from ..errors import CertificateError
 from ..pki.certificate import Certificate, public_octets
 from ..pki.hashdata import CertificateHashData, HashAlgorithm, hash_data
-from ..pki.path import Path, find_path
+from ..pki.path import MAX_PATH, Path, find_path
 
 
 class TrustUse(StrEnum):
@@ -137,9 +137,7 @@ class Inventory:
         return hash_data(certificate, self.issuer(certificate) or certificate, algorithm)
 
     def issuer(self, certificate: Certificate) -> Certificate | None:
-        """The installed certificate that signed ``certificate``; itself, if it did."""
-        if certificate.issued_by(certificate):
-            return certificate
+        """An installed certificate that signed ``certificate``."""
         return next((known for known in self.known() if certificate.issued_by(known)), None)
 
     def named(self, certificate: Certificate, name: CertificateHashData) -> bool:
@@ -166,15 +164,19 @@ def _newest_first(certificate: Certificate) -> tuple[float, float, str]:
 
 
 def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """The leaf and, of ``others``, those that lead up from it, in order; self-signed ones are left out."""
+    """The leaf and, of ``others``, those that lead up from it, in order; self-signed ones are left out.
+
+    No more than a path may have.
+    """
     chain = [leaf]
-    while True:
+    while len(chain) < MAX_PATH:
         issuer = next(
             (c for c in others if c not in chain and not c.self_issued and chain[-1].issued_by(c)), None
         )
         if issuer is None:
-            return tuple(chain)
+            break
         chain.append(issuer)
+    return tuple(chain)
 
 
 def in_order(chain: Sequence[Certificate]) -> bool:
