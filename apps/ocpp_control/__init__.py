@@ -4,7 +4,7 @@ A table says which commands there are (:class:`Verb`, :class:`Member`); :func:`p
 """
 
 from .failures import complain
-from .grammar import MAX_LINE, Call, CommandError, Id, Member, Verb, parse
+from .grammar import MAX_LINE, Call, CommandError, Id, Member, Verb, check, parse
 from .kinds import Kind
 from .lines import LineReader, LineWriter
 
@@ -18,6 +18,7 @@ __all__ = [
     "LineWriter",
     "Member",
     "Verb",
+    "check",
     "complain",
     "parse",
 ]

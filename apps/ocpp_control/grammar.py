@@ -66,12 +66,13 @@ def parse(line: bytes | None, verbs: Sequence[Verb]) -> Call:
         raise CommandError(f"the line is longer than {MAX_LINE} bytes")
     fields = _read(line)
     id_ = _read_id(fields)
+    arguments = {name: fields[name] for name in fields if name not in ("do", "id")}
     try:
         verb = _find(fields, verbs)
-        _check(verb, fields)
+        check(verb, arguments)
     except CommandError as error:
         raise CommandError(str(error), id_) from None
-    return Call(verb.name, {name: fields[name] for name in fields if name not in ("do", "id")}, id_)
+    return Call(verb.name, arguments, id_)
 
 
 def _read(line: bytes) -> dict[str, Any]:
@@ -112,11 +113,10 @@ def _here(verbs: Sequence[Verb]) -> str:
     return ", ".join(verb.name for verb in verbs if verb.here)
 
 
-def _check(verb: Verb, fields: Mapping[str, Any]) -> None:
+def check(verb: Verb, arguments: Mapping[str, Any]) -> None:
+    """Raises :class:`CommandError` unless these are members of the verb, and all that it must have."""
     members = {member.name: member for member in verb.members}
-    for name, value in fields.items():
-        if name in ("do", "id"):
-            continue
+    for name, value in arguments.items():
         if name not in members:
             raise CommandError(f"{verb.name} has no member {name[:100]}; {_allowed(verb)}")
         if not members[name].here:
@@ -124,7 +124,7 @@ def _check(verb: Verb, fields: Mapping[str, Any]) -> None:
         if not members[name].kind.accepts(value):
             raise CommandError(f"{name} must be {members[name].kind.says}; {_allowed(verb)}")
     for member in verb.members:
-        if member.required and member.name not in fields:
+        if member.required and member.name not in arguments:
             raise CommandError(f"{member.name} is missing; {_allowed(verb)}")
 
 

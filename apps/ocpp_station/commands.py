@@ -5,6 +5,7 @@ Those whose behaviour the station does not have yet are listed too: they answer 
 
 from ocpp_control import Member, Verb
 from ocpp_control.kinds import FLAG, LIST, MOMENT, OBJECT, SCALAR, TEXT, choice, number, text, whole
+from ocpp_core.domain.security import LONGEST_TECH_INFO, LONGEST_TYPE
 
 _EVSE = Member("evse", whole(0), required=True)
 _CONNECTOR = Member("connector", whole(1))
@@ -26,6 +27,14 @@ _VARIABLE = (
     Member("attribute", choice("Actual", "Target", "MinSet", "MaxSet"), here=False),
 )
 _FAULT = (Member("evse", whole(0)), Member("connector", whole(1)))
+
+REPORTS = {
+    "security_event": Verb(
+        "security_event",
+        (Member("type", text(LONGEST_TYPE), required=True), Member("techInfo", text(LONGEST_TECH_INFO))),
+    ),
+}
+"""What the station's software can report of itself, and what ``with`` is to hold then."""
 
 STATION_COMMANDS: tuple[Verb, ...] = (
     Verb("plug_in", (_EVSE, _CONNECTOR, Member("cable_amps", number(0, 10_000)))),
@@ -97,7 +106,10 @@ STATION_COMMANDS: tuple[Verb, ...] = (
         ),
         here=False,
     ),
-    Verb("report", (_text("what", required=True), Member("with", OBJECT)), here=False),
+    Verb(
+        "report",
+        (Member("what", choice(*REPORTS), required=True), Member("with", OBJECT)),
+    ),
     Verb("connect", (Member("slot", whole(0)),)),
     Verb("disconnect", (Member("slot", whole(0)),)),
     Verb("cut", (Member("half_open", FLAG),)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from ocpp_control import Call, CommandError
+from ocpp_control import Call, CommandError, check
 from ocpp_core import LocalProtocolError
 from ocpp_core.domain.metering import ENERGY_REGISTER, Quantity
 from ocpp_core.domain.time import to_utc_ms
@@ -14,6 +14,7 @@ from ocpp_core.domain.tokens import IdToken
 
 from . import variables
 from .clockwork import WallClock
+from .commands import REPORTS
 from .emulator import Emulator
 from .network import Network
 from .simulation import HardwareError, Side
@@ -93,6 +94,13 @@ class Verbs:
             raise CommandError(f"{ENERGY_REGISTER} is the meter's register; use set_meter")
         place.force(_value(Quantity, float(value), measurand, **({"unit": ""} | about)))
 
+    # the station's own software
+
+    def _report(self, now: float, what: str, **given: Any) -> None:
+        members = given.get("with", {})
+        check(REPORTS[what], members)
+        self._emulator.powered.security_event(members["type"], now, members.get("techInfo"))
+
     # link, network, power
 
     def _connect(self, now: float, slot: int | None = None) -> None:
@@ -160,6 +168,7 @@ _VERBS: Mapping[str, Callable[..., Outcome | None]] = {
     "set_power": Verbs._set_power,
     "set_meter": Verbs._set_meter,
     "set_measurand": Verbs._set_measurand,
+    "report": Verbs._report,
     "connect": Verbs._connect,
     "disconnect": Verbs._disconnect,
     "cut": Verbs._cut,

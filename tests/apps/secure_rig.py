@@ -31,10 +31,12 @@ class Rig:
     def __post_init__(self) -> None:
         self.root = pki.root(self.folder)
 
-    def central(self, *options: object, stations: dict[str, Any], name: str = "central") -> LineProcess:
-        """A central system at any free port, which lets in these stations only."""
+    def central(
+        self, *options: object, stations: dict[str, Any], name: str = "central", port: object = 0
+    ) -> LineProcess:
+        """A central system, at any free port, which lets in these stations only."""
         registry = write(self.folder / f"{name}.json", stations)
-        fixed = ("--port", 0, "--store", self.folder / name, "--stations", registry)
+        fixed = ("--port", port, "--store", self.folder / name, "--stations", registry)
         return self.stack.enter_context(running("ocpp_central", *map(str, (*fixed, *options))))
 
     def secured(self, *options: object, name: str = "central", **station: object) -> LineProcess:

@@ -31,6 +31,8 @@ SAMPLES: dict[str, Any] = {
     "signed": "abc",
     "half_open": True,
     "slot": 2,
+    "what": "security_event",
+    "with": {"type": "TamperDetectionActivated"},
     "off_seconds": 2.5,
     "utc": None,
     "drift_ppm": -20,

@@ -1,8 +1,12 @@
 """The verbs against the station core in virtual time: no process, no network, no waiting."""
 
+from dataclasses import replace
+from typing import Any
+
 import anyio
 import pytest
 
+from ocpp_core.domain.network import NetworkProfile
 from tests.apps.emulator_rig import CONFIG, Rig
 
 
@@ -222,3 +226,60 @@ def test_settings_that_are_not_there_or_not_so_are_refused(rig: Rig) -> None:
     wrong = {"component": "TxCtrlr", "variable": "TxStartPoint", "value": "Moonrise"}
     assert "is no value" in rig.refused("set_variable", **wrong)
     assert rig.emulator.config == CONFIG
+
+
+def test_the_link_is_opened_by_the_profile_that_is_named() -> None:
+    rig = Rig(config=replace(CONFIG, network_profiles=(NetworkProfile(3), NetworkProfile(7, "other"))))
+    before = list(rig.events)
+    assert "network profile 4 cannot be used; those that can: 3, 7" in rig.refused("connect", slot=4)
+    assert rig.events == before
+    rig.do("connect", slot=7)
+    assert rig.last("connection") == {"event": "connection", "state": "connecting", "slot": 7}
+    assert rig.do("state").answer["connection"]["slot"] == 7
+    assert "network profile 3 is not in use; allowed: 7" in rig.refused("disconnect", slot=3)
+    assert rig.do("state").answer["connection"]["wanted"]
+    rig.do("disconnect", slot=7)
+    assert not rig.do("state").answer["connection"]["wanted"]
+
+
+def test_the_only_profile_has_a_slot_too(rig: Rig) -> None:
+    rig.do("connect", slot=0)
+    assert rig.last("connection") == {"event": "connection", "state": "connecting"}
+    assert "those that can: 0" in rig.refused("connect", slot=1)
+
+
+def report(type: object, **more: object) -> dict[str, Any]:  # noqa: A002  # the contract's word
+    return {"what": "security_event", "with": {"type": type, **more}}
+
+
+@pytest.mark.requirement("A04.FR.01", "A04.FR.04")
+def test_a_security_event_is_reported(rig: Rig) -> None:
+    rig.do("report", **report("TamperDetectionActivated", techInfo="lid"))
+    (entry,) = rig.station.security_log()
+    assert (entry["type"], entry["tech_info"], entry["untold"]) == ("TamperDetectionActivated", "lid", True)
+    rig.do("report", **report("DoorOpened"))
+    assert rig.station.security_log()[-1]["tech_info"] is None
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (
+            {"what": "security_event"},
+            "type is missing; security_event takes type (text of 1 to 50 characters)",
+        ),
+        (report(""), "type must be text of 1 to 50 characters"),
+        (report("x" * 51), "type must be text of 1 to 50 characters"),
+        (report("X", techInfo="x" * 256), "techInfo must be text of 1 to 255 characters"),
+        (report("X", do=1), "security_event has no member do"),
+    ],
+)
+def test_a_security_event_that_is_none_is_refused(rig: Rig, members: dict[str, Any], said: str) -> None:
+    assert said in rig.refused("report", **members)
+    assert rig.station.security_log() == []
+
+
+def test_without_power_nothing_is_reported_or_connected(rig: Rig) -> None:
+    rig.emulator.power_down()
+    for verb, members in (("connect", {"slot": 0}), ("disconnect", {"slot": 0}), ("report", report("X"))):
+        assert "no power" in rig.refused(verb, **members)

@@ -118,3 +118,18 @@ def test_long_lines_are_cut() -> None:
     line = line_of({"event": "frame", "at": 0.0, "dir": "in", "text": "x" * 1000})
     assert len(line) == 160
     assert line.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("action", "line"),
+    [
+        (OpenLink((OcppVersion.V16,), 2), "link (2) connecting"),
+        (LinkChanged(OcppVersion.V16, slot=2), "link (2) connected ocpp1.6"),
+        (LinkChanged(None, "1006", 2), "link (2) disconnected 1006"),
+    ],
+)
+def test_of_several_network_profiles_it_is_told_which(action: StationAction, line: str) -> None:
+    event = event_of(action, slots=True)
+    assert event is not None
+    assert event["slot"] == 2
+    assert line_of({"at": 0.0, **event}).endswith(f"  {line}")
