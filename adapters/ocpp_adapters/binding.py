@@ -178,8 +178,12 @@ def _is_interface(name: str) -> bool:
 
 
 def _with_scope(host: str, port: int) -> SocketAddress:
-    """A numeric address for the socket, its zone resolved."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    """A numeric address for the socket, its zone resolved. Raises DialError: there is none of that name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror as error:
+        zone = host.partition("%")[2]
+        raise dial_error(errno.ENODEV, f"{host}: there is no interface {zone}; {_interfaces()}") from error
     return found[0][4]
 
 
@@ -187,8 +191,6 @@ def _with_scope(host: str, port: int) -> SocketAddress:
 
 
 def _unknown_host(error: socket.gaierror, binding: Binding, host: str) -> str:
-    if "%" in host:
-        return f"{host}: there is no interface {host.partition('%')[2]}; {_interfaces()}"
     words = f"{host} cannot be looked up ({error.strerror}): is the name right, does the DNS server answer?"
     return f"{words} Looking up is not bound to {binding}" if str(binding) else words
 
@@ -209,10 +211,18 @@ def _no_device(binding: Binding, _host: str) -> str:
 def _no_route(binding: Binding, _host: str) -> str:
     if binding.interface is None:
         return "no route there: is the network up?" + (f" (bound to {binding})" if binding.source else "")
-    flags = _flags(binding.interface)
-    if flags is not None and not (flags & _UP and flags & _RUNNING):
-        return f"interface {binding.interface} is down, or its cable is out"
+    if _is_down(binding.interface):
+        return _DOWN.format(binding.interface)
     return f"no route there by interface {binding.interface}: has it an address of that kind, and a gateway?"
+
+
+def _no_host(binding: Binding, _host: str) -> str:
+    if binding.interface is not None and _is_down(binding.interface):
+        return _DOWN.format(binding.interface)
+    return "nobody has that address: is it right, is that machine up?"
+
+
+_DOWN: Final = "interface {} is down, or its cable is out"
 
 
 def _not_ours(binding: Binding, _host: str) -> str:
@@ -249,7 +259,7 @@ _WORDS: Final[dict[int, Callable[[Binding, str], str]]] = {
     errno.ENODEV: _no_device,
     errno.ENETDOWN: _no_route,
     errno.ENETUNREACH: _no_route,
-    errno.EHOSTUNREACH: _no_route,
+    errno.EHOSTUNREACH: _no_host,
     errno.EADDRNOTAVAIL: _not_ours,
     errno.EINVAL: _no_zone,
     errno.ENOPROTOOPT: _no_binding,
@@ -265,14 +275,14 @@ def _interfaces() -> str:
     return "its interfaces cannot be listed"
 
 
-def _flags(interface: str) -> int | None:
-    """An interface's flags; None: the system does not tell."""
+def _is_down(interface: str) -> bool:
+    """Whether the system says so."""
     try:
         import fcntl  # not on every system
 
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             answer = fcntl.ioctl(probe, _GET_FLAGS, struct.pack("16s16x", interface.encode()))
     except (ImportError, OSError):
-        return None
+        return False
     flags: int = struct.unpack_from("H", answer, 16)[0]
-    return flags
+    return not (flags & _UP and flags & _RUNNING)
