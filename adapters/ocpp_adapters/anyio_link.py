@@ -215,7 +215,8 @@ class ClientStream(StreamDriver):
 
     def _lost(self, error: Exception) -> None:
         super()._lost(error)
-        self._tls_error = error if isinstance(error, ssl.SSLError) else None
+        if isinstance(error, ssl.SSLError):
+            self._tls_error = error
 
     def _end(self, outcome: Closed | HandshakeFailed, now: float) -> None:
         if self._tls_error is not None and isinstance(outcome, HandshakeFailed):
