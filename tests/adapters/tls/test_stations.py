@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,9 +13,11 @@ import anyio.to_thread
 import pytest
 from anyio.streams.tls import TLSStream
 
-from ocpp_adapters import anyio_rpc, anyio_station, asyncio_server, threads_rpc
+from ocpp_adapters import anyio_rpc, anyio_station, asyncio_server, poll_rpc, threads_rpc
+from ocpp_adapters.anyio_link import dial_in_worker
 from ocpp_adapters.central import Central
 from ocpp_adapters.passwords import password_octets
+from ocpp_adapters.poll import Poll
 from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.sessions import Decision, Peer
 from ocpp_adapters.stores import MemoryStores
@@ -61,7 +64,25 @@ async def open_threads(url: ClientConfig, context: ssl.SSLContext) -> None:
     await anyio.to_thread.run_sync(work)
 
 
-@pytest.mark.parametrize("opener", [open_anyio, open_threads])
+async def open_in_worker(url: ClientConfig, context: ssl.SSLContext) -> None:
+    async with anyio_rpc.open_rpc(url, ssl_context=context, dial=dial_in_worker):
+        raise AssertionError("let in")
+
+
+async def open_trio(url: ClientConfig, context: ssl.SSLContext) -> None:
+    await anyio.to_thread.run_sync(partial(anyio.run, open_anyio, url, context, backend="trio"))
+
+
+async def open_poll(url: ClientConfig, context: ssl.SSLContext) -> None:
+    with Poll() as poll:
+        link = poll_rpc.open_rpc(poll, url, ssl_context=context)
+        while not link.opened:  # raises why it does not
+            poll.step()
+            await anyio.sleep(0.001)
+        raise AssertionError("let in")
+
+
+@pytest.mark.parametrize("opener", [open_anyio, open_in_worker, open_trio, open_threads, open_poll])
 @pytest.mark.requirement("A00.FR.407", "A00.FR.002")
 async def test_a_csms_that_refuses_a_certificate_is_understood(opener: Any, root: Authority) -> None:
     """With TLS 1.3 it says so only after the station's handshake."""
