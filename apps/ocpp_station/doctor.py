@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from ocpp_adapters.binding import Binding
+from ocpp_adapters.proxy import Proxy
 from ocpp_core import ConfigurationError
 
 
@@ -18,6 +20,8 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     tls.add_argument("--key", type=Path, help="its private key (default: in the same file)")
     tls.add_argument("--crl", type=Path, action="append", default=[], help="revocation lists")
     tls.add_argument("--allow-wildcards", action="store_true", help="as AllowCSMSTLSWildcards")
+    tls.add_argument("--interface", default="", help="leave by this network interface, or own address")
+    tls.add_argument("--proxy", help="http://[user:password@]host:port")
     tls.add_argument("--timeout", type=float, default=10.0, help="seconds for each connection")
     tls.set_defaults(run=_run)
 
@@ -35,6 +39,8 @@ def _run(options: argparse.Namespace) -> int:
         key=options.key,
         crls=tuple(options.crl),
         wildcards=options.allow_wildcards,
+        binding=Binding.parse(options.interface),
+        proxy=None if options.proxy is None else Proxy.parse(options.proxy),
         timeout=options.timeout,
     )
     worst = Verdict.OK

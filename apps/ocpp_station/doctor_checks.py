@@ -2,15 +2,18 @@
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ocpp_adapters.binding import Binding
+from ocpp_adapters.proxy import Proxy
+from ocpp_adapters.routes import Route
 from ocpp_adapters.tls_failures import TlsFault, diagnose
 from ocpp_adapters.tls_policy import Names, SecurityProfile, StationTls, files
 from ocpp_core import ConfigurationError
-from ocpp_core.wire import Endpoint, parse_url
+from ocpp_core.wire import ClientConfig, Endpoint
 from ocpp_security.errors import CertificateError
 from ocpp_security.pki.certificate import Certificate, parse_der
 
@@ -40,7 +43,8 @@ class Question:
     """What to look at, and as whom.
 
     ``trust`` are the station's anchors (none: the system's), ``chain`` and ``key`` its certificate for
-    profile 3; ``wildcards`` allows them; ``timeout`` in seconds for each connection.
+    profile 3; ``wildcards`` allows them; ``binding`` and ``proxy`` are those of its network profile;
+    ``timeout`` in seconds for each connection.
     """
 
     url: str
@@ -49,6 +53,8 @@ class Question:
     key: Path | None = None
     crls: tuple[Path, ...] = ()
     wildcards: bool = False
+    binding: Binding = field(default_factory=Binding)
+    proxy: Proxy | None = None
     timeout: float = 10.0
 
 
@@ -57,12 +63,13 @@ def examine(question: Question) -> Iterator[Finding]:
 
     Raises ConfigurationError: the URL is none.
     """
-    endpoint = parse_url(question.url)
+    route = Route(config=ClientConfig(url=question.url), binding=question.binding, proxy=question.proxy)
+    endpoint = route.config.endpoint
     if not endpoint.secure:
         yield problem("ws:// has no TLS: security profile 0 or 1, for trusted networks only (A00.FR.201)")
         return
     try:
-        seen = shake_hands(endpoint, curious(), question.timeout)
+        seen = shake_hands(route, curious(), question.timeout)
     except OSError as error:
         yield problem(f"cannot connect to {endpoint.host} port {endpoint.port}: {error.strerror or error}")
         return
@@ -72,9 +79,9 @@ def examine(question: Question) -> Iterator[Finding]:
     if seen.established is not None:
         yield ok(f"{endpoint.host} speaks {seen.established.version} with {seen.established.cipher}")
     yield from _certificates(endpoint, seen, question)
-    yield from _as_station(endpoint, question)
-    yield from _versions(endpoint, question.timeout)
-    yield from _suites(endpoint, question.timeout)
+    yield from _as_station(route, question)
+    yield from _versions(route, question.timeout)
+    yield from _suites(route, question.timeout)
 
 
 def _certificates(endpoint: Endpoint, seen: Outcome, question: Question) -> Iterator[Finding]:
@@ -88,7 +95,7 @@ def _certificates(endpoint: Endpoint, seen: Outcome, question: Question) -> Iter
         yield from describe_names(chain[0], endpoint.server_name, exact=not question.wildcards)
 
 
-def _as_station(endpoint: Endpoint, question: Question) -> Iterator[Finding]:
+def _as_station(route: Route, question: Question) -> Iterator[Finding]:
     """The very handshake that a station with these settings would make."""
     profile = SecurityProfile.TLS_BASIC if question.chain is None else SecurityProfile.TLS_CERTIFICATE
     try:
@@ -103,7 +110,7 @@ def _as_station(endpoint: Endpoint, question: Question) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield problem(str(error))
         return
-    outcome = _try(endpoint, context, question.timeout, linger=_LINGER)
+    outcome = _try(route, context, question.timeout, linger=_LINGER)
     if outcome.failed is None:
         yield ok(f"a station with security profile {profile.value} trusts it, and is let in by TLS")
         return
@@ -114,9 +121,9 @@ def _as_station(endpoint: Endpoint, question: Question) -> Iterator[Finding]:
         yield note("the CSMS seems to want a client certificate (profile 3): give --cert and --key")
 
 
-def _versions(endpoint: Endpoint, timeout: float) -> Iterator[Finding]:
+def _versions(route: Route, timeout: float) -> Iterator[Finding]:
     for name, (version, wanted) in _VERSIONS.items():
-        outcome = _try(endpoint, curious(version, version), timeout)
+        outcome = _try(route, curious(version, version), timeout)
         if (outcome.established is not None) is wanted:
             yield ok(f"{name} is {'offered' if wanted else 'refused'}")
         elif wanted:
@@ -125,10 +132,10 @@ def _versions(endpoint: Endpoint, timeout: float) -> Iterator[Finding]:
             yield problem(f"{name} is offered: OCPP 2.x has TLS 1.2 and later only (A00.FR.313)")
 
 
-def _suites(endpoint: Endpoint, timeout: float) -> Iterator[Finding]:
+def _suites(route: Route, timeout: float) -> Iterator[Finding]:
     tls12 = ssl.TLSVersion.TLSv1_2
     for name, cipher in _SUITES.items():
-        outcome = _try(endpoint, curious(tls12, tls12, cipher), timeout)
+        outcome = _try(route, curious(tls12, tls12, cipher), timeout)
         if outcome.established is not None:
             yield ok(f"{name} is offered")
         else:
@@ -137,14 +144,14 @@ def _suites(endpoint: Endpoint, timeout: float) -> Iterator[Finding]:
         unfit = curious(tls12, tls12, _UNFIT)
     except ssl.SSLError:
         return  # this OpenSSL has none that it could offer
-    outcome = _try(endpoint, unfit, timeout)
+    outcome = _try(route, unfit, timeout)
     if outcome.established is not None:
         yield problem(f"{outcome.established.cipher} is offered, which OCPP forbids (A00.FR.320)")
 
 
-def _try(endpoint: Endpoint, context: ssl.SSLContext, timeout: float, *, linger: float = 0.0) -> Outcome:
+def _try(route: Route, context: ssl.SSLContext, timeout: float, *, linger: float = 0.0) -> Outcome:
     """A handshake; a connection that fails now, after others did not, counts as one that failed in TLS."""
     try:
-        return shake_hands(endpoint, context, timeout, linger=linger)
+        return shake_hands(route, context, timeout, linger=linger)
     except OSError as error:
         return Outcome(diagnose(error), None)

@@ -5,10 +5,12 @@ import ssl
 import warnings
 from dataclasses import dataclass
 
+from ocpp_adapters.routes import Route
+from ocpp_adapters.threads_link import dial
 from ocpp_adapters.tls_failures import Diagnosis
 from ocpp_adapters.tls_link import Established, TlsFailed, TlsLink, TlsState
 from ocpp_adapters.tls_peer import sent_chain
-from ocpp_core.wire import Endpoint, SendBytes
+from ocpp_core.wire import SendBytes
 
 _READ_SIZE = 64 << 10
 
@@ -23,12 +25,11 @@ class Outcome:
     """As the server sent it, DER."""
 
 
-def shake_hands(
-    endpoint: Endpoint, context: ssl.SSLContext, timeout: float, *, linger: float = 0.0
-) -> Outcome:
+def shake_hands(route: Route, context: ssl.SSLContext, timeout: float, *, linger: float = 0.0) -> Outcome:
     """Connect and shake hands; then listen for ``linger`` seconds. Raises OSError: there is no connection."""
-    with socket.create_connection((endpoint.host, endpoint.port), timeout) as connection:
-        link = TlsLink(context, 0.0, server_hostname=endpoint.server_name)
+    with dial(route, timeout) as connection:
+        connection.settimeout(timeout)
+        link = TlsLink(context, 0.0, server_hostname=route.config.endpoint.server_name)
         established = None
         while True:
             for action in link.actions():

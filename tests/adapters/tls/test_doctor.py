@@ -145,10 +145,8 @@ async def test_wildcards_and_lists(
     root: Authority, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # OpenSSL takes no wildcard for a name of one label, so the station would be asked for csms.localhost.
-    real = socket.create_connection
-    monkeypatch.setattr(
-        socket, "create_connection", lambda address, *rest: real(("127.0.0.1", address[1]), *rest)
-    )
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest, **more: real("127.0.0.1", *rest, **more))
     leaf = root.leaf("*.example.com")
     trust = ("--ca", str(root.file))
     for options, status in (((), 1), (("--allow-wildcards",), 0)):
