@@ -7,6 +7,7 @@ CSMS's machine, which is known by an address on either, and by one that both lea
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def refusal() -> str | None:
         return "there is no ip command: tools/system_package.sh iproute2"
     name = _fresh_name()
     tried = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    _remove(name)
     return f"no network namespaces here: {tried.stderr.strip()}" if tried.returncode else None
 
 
@@ -84,6 +85,24 @@ def _has_ip() -> bool:
 
 def _fresh_name() -> str:
     return f"ocpp-{os.getpid()}-{next(_SERIAL)}"
+
+
+def _remove(name: str) -> None:
+    subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    shutil.rmtree(_files(name), ignore_errors=True)
+
+
+def _files(name: str) -> Path:
+    """What a machine sees instead of the files in /etc."""
+    return Path("/etc/netns", name)
+
+
+def _clear_away() -> None:
+    """What a run left behind that was killed."""
+    listed = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True)
+    for name in re.findall(r"^ocpp-\d+-\d+", listed.stdout, re.MULTILINE):
+        if not Path("/proc", name.split("-")[1]).exists():
+            _remove(name)
 
 
 @dataclass(frozen=True)
@@ -153,16 +172,15 @@ class Network:
     def __init__(self) -> None:
         self.station = Namespace(1)
         self.csms = Namespace(2)
-        self._names = Path("/etc/netns", self.station.name)
-        """Files that the station's machine sees instead of those in /etc."""
         self._calm = False
 
     def set_up(self) -> None:
         """Make it."""
-        self._names.mkdir(parents=True)
-        (self._names / "hosts").write_text(_HOSTS)
+        files = _files(self.station.name)
+        files.mkdir(parents=True)
+        (files / "hosts").write_text(_HOSTS)
         if Path("/etc/host.conf").exists():  # only what is there can be put aside
-            (self._names / "host.conf").write_text("multi on\n")
+            (files / "host.conf").write_text("multi on\n")
         for machine in (self.station, self.csms):
             subprocess.run(["ip", "netns", "add", machine.name], check=True)
             machine.set(_SETTINGS)
@@ -190,8 +208,7 @@ class Network:
     def tear_down(self) -> None:
         """Leave nothing behind."""
         for machine in (self.station, self.csms):
-            subprocess.run(["ip", "netns", "del", machine.name], check=False, capture_output=True)
-        shutil.rmtree(self._names, ignore_errors=True)
+            _remove(machine.name)
 
     def _add_routes(self, link: str) -> None:
         """To the CSMS, by any link and by this one; they go with their interface."""
@@ -259,6 +276,7 @@ class Network:
 @contextmanager
 def network() -> Iterator[Network]:
     """Two machines and two links between them for a block."""
+    _clear_away()
     made = Network()
     try:
         made.set_up()

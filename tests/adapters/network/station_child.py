@@ -59,10 +59,9 @@ def on_anyio(config: StationConfig, routes: Any, observe: Any, backend: str) -> 
 @contextmanager
 def in_threads(config: StationConfig, routes: Any, observe: Any) -> Iterator[Give]:
     station, charger = Station(config, os.urandom, time.monotonic()), Charger()
-    with threads_station.connect_station(
-        station, routes, MemoryStore(), charger, observe=observe
-    ) as charger.runner:
-        yield partial(in_turn, charger.runner)
+    with threads_station.connect_station(station, routes, MemoryStore(), charger, observe=observe) as runner:
+        charger.runner = runner
+        yield partial(in_turn, runner)
 
 
 @contextmanager
@@ -176,7 +175,7 @@ class Child:
             try:
                 Binding(second).prepare(bound)
             except OSError as error:
-                return str(explain(error, Binding(second), ("10.231.9.9", 9000)))
+                return str(explain(error, Binding(second), "10.231.9.9")))
         return ""
 
     def resolve(self, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A link breaks in the middle of a transaction: the station goes on by another network profile, and comes back."""
+"""A link breaks within a transaction: the station goes on by another network profile, and comes back."""
 
 import time
 from collections.abc import Iterator

@@ -113,7 +113,7 @@ def test_what_is_wrong_is_said_and_the_station_tries_again(
 ) -> None:
     since = len(station.seen)
     station.do("start", args=[{"url": where, **bound}])
-    for _ in range(3):
+    for _ in range(2):
         failed = told(station, since, "link")
         assert not failed["up"]
         assert words in failed["reason"], failed["reason"]
