@@ -345,3 +345,27 @@ async def test_renegotiation_is_refused(
                     said += await process.stdout.receive()
             process.kill()
     assert b"no renegotiation" in said
+
+
+@pytest.mark.requirement("RFC8446-4.6.3")
+async def test_any_number_of_key_updates_is_answered(
+    adapter: Adapter, root: Authority, both_certificates: ssl.SSLContext
+) -> None:
+    """s_client asks for new keys, both ways, when it reads the line K; a request after them is understood."""
+    async with adapter.serve(Echoes(), ssl_context=both_certificates) as port:
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3"]
+        async with await anyio.open_process(command, stderr=subprocess.STDOUT) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            said = b""
+            with anyio.fail_after(10):
+                while b"Verify return code" not in said:
+                    said += await process.stdout.receive()
+                for times in range(1, 21):
+                    await process.stdin.send(b"K\n")
+                    while said.count(b"KEYUPDATE") < times:  # what it reads in one go is one line to it
+                        said += await process.stdout.receive()
+                await process.stdin.send(request())
+                while b"101 Switching Protocols" not in said:
+                    said += await process.stdout.receive()
+            process.kill()
