@@ -175,7 +175,7 @@ class Child:
             try:
                 Binding(second).prepare(bound)
             except OSError as error:
-                return str(explain(error, Binding(second), "10.231.9.9")))
+                return str(explain(error, Binding(second), "10.231.9.9"))
         return ""
 
     def resolve(self, name: str) -> list[str]:
