@@ -87,13 +87,13 @@ def load_stations(path: Path, profile: SecurityProfile) -> dict[str, StationReco
     """
     records = {}
     for identity, values in read_object(path).items():
-        where = f"{path}: {identity}."
-        check_names(values, _Entry, where)
-        entry = validated(_ENTRY, values, where)
+        where = f"{path}: {identity}"
+        check_names(values, _Entry, f"{where}.")
+        entry = validated(_ENTRY, values, f"{where}.")
         try:
             records[identity] = _record(entry, profile)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{where} {error}") from None
+            raise ConfigurationError(f"{where}: {error}") from None
     return records
 
 

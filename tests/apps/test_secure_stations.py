@@ -1,5 +1,8 @@
 """Security profiles between the real programs, over real sockets."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 from tests.adapters.tls import pki
 from tests.adapters.tls.pki import DAY, OPERATOR, Leaf
+from tests.apps.line_process import running
 from tests.apps.secure_rig import PASSWORD, SERIAL, Rig, connected, disconnected, url_of
 
 HEX = "000102030405060708090a0b0c0d0e0f3a"
@@ -74,6 +78,20 @@ def test_tls_with_the_wrong_root_and_then_the_right_one(rig: Rig) -> None:
     trust.write_bytes(rig.root.file.read_bytes())
     connected(station)
     assert central.event("connected")["subprotocol"] == "ocpp2.0.1"
+
+
+@pytest.mark.requirement("A00.FR.310", "A04.FR.01", "A04.FR.04")
+def test_the_central_system_is_told_of_the_certificate_that_was_refused(rig: Rig) -> None:
+    central = rig.secured(password=PASSWORD)
+    (rig.folder / "trust.pem").write_bytes(pki.root(rig.folder, "Other").file.read_bytes())
+    station = rig.station(url_of(central), {"password": PASSWORD, "trust": ["trust.pem"]})
+    disconnected(station, "bad certificate: ")
+    (rig.folder / "trust.pem").write_bytes(rig.root.file.read_bytes())
+    told = station.until(lambda it: "SecurityEventNotification" in it.get("text", ""))
+    assert json.loads(told["text"])[3]["type"] == "InvalidCsmsCertificate"
+    station.do("report", what="security_event", **{"with": {"type": "TamperDetectionActivated"}})
+    told = station.until(lambda it: "SecurityEventNotification" in it.get("text", ""))
+    assert json.loads(told["text"])[3]["type"] == "TamperDetectionActivated"
 
 
 def test_without_settings_the_system_is_trusted(rig: Rig) -> None:
@@ -147,3 +165,47 @@ def test_the_certificate_before_is_shown_if_the_newest_is_refused(rig: Rig) -> N
     install(rig.root.leaf("SN-0002", OPERATOR, kind="rsa", since=-DAY / 2), folder, "newest")
     assert central.event("refused")["reason"] == "certificate of another station"
     connected(station)
+
+
+# The way there
+
+
+@pytest.fixture
+def proxy(rig: Rig, free_tcp_port: int) -> str:
+    """The URL of a proxy that lets in who knows the password."""
+    command = ("tests.adapters.network.proxy_child", str(free_tcp_port), "me:secret")
+    rig.stack.enter_context(running(*command)).event("listening")
+    return f"http://me:secret@127.0.0.1:{free_tcp_port}"
+
+
+def test_through_a_proxy_and_by_an_interface(rig: Rig, proxy: str) -> None:
+    central = rig.secured(password=PASSWORD)
+    profiles = [{"slot": 1, "proxy": proxy, "interface": "lo"}]
+    settings = {"password": PASSWORD, "trust": [str(rig.root.file)]}
+    station = rig.station(url_of(central), settings, config={"network_profiles": profiles})
+    connected(station)
+    doctor = ("ocpp_station", "doctor", "tls", url_of(central), "--ca", str(rig.root.file))
+    done = run_program(*doctor, "--proxy", proxy, "--interface", "lo")
+    assert (done.returncode, "A station can connect." in done.stdout) == (0, True), done.stdout
+    done = run_program(*doctor, "--proxy", proxy.replace("secret", "wrong"))
+    assert done.returncode == 1
+    assert "refuses our user name or password" in done.stdout
+    assert "wrong" not in done.stdout + done.stderr
+    done = run_program(*doctor, "--interface", "nowhere0")
+    assert done.returncode == 1
+    assert "nowhere0" in done.stdout
+    done = run_program(*doctor, "--interface", "no/where")
+    assert (done.returncode, done.stderr) == (1, "ocpp: not the name of a network interface: 'no/where'\n")
+
+
+def test_an_interface_that_is_not_there_is_a_reason_to_go_on_trying(rig: Rig) -> None:
+    central = rig.central(stations={"CP1": {}})
+    profiles = [{"slot": 1, "interface": "nowhere0"}]
+    station = rig.station(url_of(central, "ws"), config={"network_profiles": profiles})
+    disconnected(station, "nowhere0")
+
+
+def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
