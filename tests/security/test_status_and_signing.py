@@ -1,13 +1,16 @@
 """OCSP, revocation lists and signatures through the manager."""
 
 import base64
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.ocsp import OCSPCertStatus
 
-from ocpp_security.errors import CertificateStoreError, Fault
+from ocpp_security.errors import CertificateError, CertificateStoreError, Fault
 from ocpp_security.manager import CertificateConfig, CertificateManager
 from ocpp_security.pki.certificate import parse_bundle
 from ocpp_security.pki.hashdata import hash_data
@@ -105,6 +108,44 @@ def test_lists_are_kept_of_known_authorities_only(manager: CertificateManager, t
     assert len(manager.status.evidence().crls) == 1
 
 
+def test_no_old_list_takes_back_what_was_revoked_since(manager: CertificateManager, tmp_path: Path) -> None:
+    """Lists are current for days: one from before a revocation is still, and may be replayed."""
+    leaf = CSMS_ROOT.leaf().certificate
+    old, new = CSMS_ROOT.crl(begin=NOW - 2 * DAY), CSMS_ROOT.crl(leaf, begin=NOW - DAY)
+    assert manager.status.take_crl(old, NOW).accepted
+    assert manager.status.take_crl(new, NOW).accepted
+    replayed = manager.status.take_crl(old, NOW)
+    assert (replayed.status, replayed.fault) == (Status.REJECTED, Fault.NOT_CURRENT)
+    assert manager.status.take_crl(new, NOW).accepted  # the same again is no harm
+    with pytest.raises(CertificateError, match="revoked"):
+        manager.status.verify(pem(leaf), (TrustUse.CSMS,), NOW)
+    # Neither another's list nor one of its name that it did not sign is in the way.
+    assert manager.status.take_crl(V2G_ROOT.crl(begin=NOW - 3 * DAY), NOW).accepted
+    forged = replace(CSMS_ROOT, key=ec_key()).crl(begin=NOW)
+    (tmp_path / "crl" / "forged.der").write_bytes(forged)
+    assert manager.status.take_crl(CSMS_ROOT.crl(begin=NOW - DAY / 2), NOW).accepted
+
+
+@pytest.mark.requirement("M06.FR.06")
+def test_no_old_response_takes_back_what_was_revoked_since(manager: CertificateManager) -> None:
+    leaf, sub = parse_bundle(renew_v2g(manager))
+    name = hash_data(leaf, sub)
+
+    def take(status: OCSPCertStatus, begin: datetime) -> str:
+        text = base64.b64encode(V2G_SUB.ocsp(leaf, status, begin=begin)).decode()
+        outcome = manager.status.take_response(name, text, NOW)
+        assert outcome.accepted
+        return outcome.detail
+
+    assert take(OCSPCertStatus.GOOD, NOW - 3 * DAY) == "Good"
+    assert take(OCSPCertStatus.REVOKED, NOW - DAY) == "Revoked"
+    assert take(OCSPCertStatus.GOOD, NOW - 2 * DAY) == "Revoked"
+    with pytest.raises(CertificateError, match="revoked"):
+        manager.status.verify(pem(leaf, sub), (TrustUse.V2G,), NOW)
+    assert take(OCSPCertStatus.GOOD, NOW - DAY) == "Good"  # of the same moment: the last word counts
+    assert manager.status.verify(pem(leaf, sub), (TrustUse.V2G,), NOW).leaf == leaf
+
+
 def test_a_contract_certificate_is_checked_against_mo_and_v2g_roots(manager: CertificateManager) -> None:
     mo = root("MO")
     sub = mo.sub("MO sub", responder="http://ocsp.example/mo")
@@ -129,7 +170,7 @@ def test_ocsp_responses_go_with_their_certificate(manager: CertificateManager, t
     above = base64.b64encode(V2G_ROOT.ocsp(V2G_SUB.certificate)).decode()
     name = hash_data(V2G_SUB.certificate, V2G_ROOT.certificate)
     assert manager.status.take_response(name, above, NOW).accepted
-    manager.roots.delete(hash_data(*first), NOW)
+    manager.roots.delete(hash_data(first[0], first[1]), NOW)
     left = {file.stem for file in (tmp_path / "ocsp").iterdir()}
     assert left == {second[0].fingerprint, V2G_SUB.certificate.fingerprint}  # the sub-CA is still needed
     assert manager.status.response(first[0], NOW) is None

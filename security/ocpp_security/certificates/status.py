@@ -67,7 +67,8 @@ class StatusEvidence:
     def take_response(self, name: CertificateHashData, response: str, at: datetime) -> Outcome:
         """Keep an OCSP response (DER in base64) about a certificate of a V2G chain.
 
-        It must be current, and its signer entitled; what it says is in ``detail``.
+        It must be current, and its signer entitled; what it says is in ``detail``. If a newer one is in the
+        cache, that one stays and is what counts: a responder lags behind, or somebody replays.
         """
         try:
             der = binascii.a2b_base64("".join(response.split()).encode(), strict_mode=True)
