@@ -231,7 +231,10 @@ def _not_ours(binding: Binding, _host: str) -> str:
     return f"{binding.source} is not an address of this machine, or not one yet"
 
 
-def _no_zone(_binding: Binding, host: str) -> str:
+def _no_zone(binding: Binding, host: str) -> str:
+    zone = host.partition("%")[2]
+    if zone and str(binding):
+        return f"{host} is reached by interface {zone}, but this is bound to {binding}"
     if host.lower().startswith("fe80:"):
         return "a link-local address needs its interface: [fe80::1%25eth0] in a URL"
     return "not an address to connect to"

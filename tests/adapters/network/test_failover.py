@@ -1,8 +1,10 @@
 """A link breaks within a transaction: the station goes on by another network profile, and comes back."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +178,47 @@ def test_a_transaction_outlives_the_link_that_it_began_on(
     if proxy is not None:
         sources = [proxy.event("tunnel")["source"] for _ in range(3)]
         assert sources == [net.station.address(link) for link in ("cable", "modem", "cable")]
+
+
+def test_the_emulated_station_does_the_same(net: Network, csms: LineProcess, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    profiles = [{"slot": slot, "interface": link} for slot, link in enumerate(LINKS)]
+    settings = {
+        "network_profiles": profiles,
+        "network_attempts": 2,
+        "backoff": {"minimum": 0.05, "random_range": 0.0, "repeats": 1},
+        "link": LINK,
+        "sample_interval": SAMPLES,
+    }
+    config.write_text(json.dumps(settings))
+    options = (
+        "--url",
+        f"ws://{CSMS}:9000",
+        "--id",
+        "emulated",
+        "--control",
+        "stdio",
+        "--config",
+        str(config),
+    )
+    with net.station.running("ocpp_station", "station", *options, unprivileged=True) as emulator:
+        emulator.state_when(lambda it: it["registration"] == "Accepted")
+        emulator.do("plug_in", evse=1)
+        emulator.do("present_token", token="ABCDEF")
+        transaction = csms.event("transaction", station="emulated", phase="started")["id"]
+        net.down("cable")
+        try:
+            emulator.event("connection", state="disconnected", slot=0)
+            emulator.event("connection", state="connected", slot=1)
+            since = len(csms.seen)
+            csms.event("booted", station="emulated")
+            assert told(csms, since, "transaction", phase="updated", id=transaction)
+        finally:
+            net.up("cable")
+        emulator.do("connect", slot=0)
+        emulator.event("connection", state="connected", slot=0)
+        csms.event("booted", station="emulated")
+        emulator.do("plug_out", evse=1)
+        csms.event("transaction", station="emulated", phase="ended", id=transaction)
+        emulator.do("quit")
+        assert emulator.ended() == 0

@@ -103,6 +103,16 @@ REFUSALS: list[tuple[str, dict[str, str], str]] = [
     (url(CSMS, port=9), {"interface": "modem"}, "refused: nobody listens on that port"),
     (url("nobody.example"), {"interface": "modem"}, "nobody.example cannot be looked up"),
     (url(LINK_LOCAL.format("nope0")), {}, "there is no interface nope0"),
+    (
+        url(LINK_LOCAL.format("modem")),
+        {"interface": "cable"},
+        "fe80::2%modem is reached by interface modem, but this is bound to interface cable",
+    ),
+    (
+        url(LINK_LOCAL.format("modem")),
+        {"source": "fe80::1%cable"},
+        "fe80::2%modem is reached by interface modem, but this is bound to source address fe80::1%cable",
+    ),
     (url("[fe80::2]"), {}, "a link-local address needs its interface"),
 ]
 
