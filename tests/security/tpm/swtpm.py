@@ -1,5 +1,6 @@
 """A TPM in software, started by the test: swtpm on two ports of the loopback, with a state of its own."""
 
+import secrets
 import shutil
 import socket
 import subprocess
@@ -82,13 +83,17 @@ class SoftwareTpm:
 
 
 def _free_pair() -> int:
-    """A port of which the next one is free, too: the TSS looks for the control channel there."""
+    """A port of which the next one is free, too: the TSS looks for the control channel there.
+
+    Both are below those that systems give out by themselves (from 32768 on), so that nobody gets them by
+    chance before the TPM has them, or while it is dead.
+    """
     while True:
+        port = 20_000 + 2 * secrets.randbelow(6_000)
         with socket.socket() as first, socket.socket() as second:
-            first.bind((HOST, 0))
-            port = int(first.getsockname()[1])
             try:
+                first.bind((HOST, port))
                 second.bind((HOST, port + 1))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return port
