@@ -56,18 +56,38 @@ def test_every_byte_goes_by_the_link_that_is_chosen(
     assert moved[other] == 0, moved
 
 
-def test_without_a_rule_for_it_a_source_address_does_not_choose_the_link(
-    net: Network, csms: LineProcess, stations: dict[str, LineProcess]
-) -> None:
+@pytest.fixture
+def without_rules(net: Network) -> Iterator[None]:
+    """Nothing but the routing table says what leaves by the modem."""
     rule = "from 10.231.2.1 lookup 102"
     net.station.ip(f"rule del {rule}")
-    try:
-        with net.metering() as moved:
-            visit(stations["poll"], csms, url=url(CSMS), source="10.231.2.1")
-    finally:
-        net.station.ip(f"rule add {rule}")
+    yield
+    net.station.ip(f"rule add {rule}")
+
+
+def test_without_a_rule_for_it_a_source_address_does_not_choose_the_link(
+    net: Network, csms: LineProcess, stations: dict[str, LineProcess], without_rules: None
+) -> None:
+    with net.metering() as moved:
+        visit(stations["poll"], csms, url=url(CSMS), source="10.231.2.1")
     assert moved["cable"] > 500, moved  # what is sent
     assert moved["modem"] > 500, moved  # what is answered
+
+
+def test_without_a_rule_for_it_a_strict_reverse_path_filter_drops_the_answers(
+    net: Network, csms: LineProcess, stations: dict[str, LineProcess], without_rules: None
+) -> None:
+    station, way = stations["poll"], {"url": url(CSMS), "interface": "modem"}
+    since = len(station.seen)
+    net.station.set({"ipv4/conf/modem/rp_filter": 1})
+    try:
+        station.do("start", args=[{**way, "link": {"handshake_timeout": 0.3}}])
+        failed = told(station, since, "link")
+        station.do("stop")
+    finally:
+        net.station.set({"ipv4/conf/modem/rp_filter": 2})
+    assert failed["reason"].endswith("no answer within 0.3 s"), failed
+    visit(station, csms, **way)
 
 
 def test_it_takes_no_privilege(net: Network, stations: dict[str, LineProcess]) -> None:
