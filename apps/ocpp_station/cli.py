@@ -10,7 +10,6 @@ from ocpp_control import complain
 from ocpp_core import ConfigurationError, StoreError
 
 from . import doctor
-from .config import load_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +50,8 @@ def _add_station(parser: argparse.ArgumentParser) -> None:
 
 
 def _station(options: argparse.Namespace) -> int:
-    from .networks import Defaults, parse_versions, plan  # only now: the other commands need none of this
+    from .config import load_config  # only now: the other commands need none of this
+    from .networks import Defaults, parse_versions, plan
     from .process import Launch, run
     from .security import load_security
 
