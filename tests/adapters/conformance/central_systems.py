@@ -1,6 +1,7 @@
 """Central systems on every adapter, behind one door: a context manager that yields the port."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,18 +22,20 @@ from ocpp_adapters.calls import Concurrency
 from ocpp_adapters.poll import Poll
 from ocpp_adapters.sessions import Session
 from ocpp_adapters.threads_monitor import Monitor
+from tests.adapters.tls.asgi_servers import WithContext
 
 MakeSession: TypeAlias = Callable[[Concurrency], Session]
 """What a station that connects gets, made in the adapter's own thread."""
-CentralSystem: TypeAlias = Callable[[MakeSession], AbstractContextManager[int]]
+CentralSystem: TypeAlias = Callable[[MakeSession, ssl.SSLContext | None], AbstractContextManager[int]]
 
 
 @contextmanager
-def native(make: MakeSession) -> Iterator[int]:
+def native(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         concurrency = asyncio_server.AsyncioConcurrency()
-        async with await asyncio_server.serve(lambda *_: make(concurrency), "127.0.0.1") as server:
+        serving = asyncio_server.serve(lambda *_: make(concurrency), "127.0.0.1", ssl=context)
+        async with await serving as server:
             yield server.port
 
     with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(serve()) as port:
@@ -40,12 +43,14 @@ def native(make: MakeSession) -> Iterator[int]:
 
 
 @contextmanager
-def on_anyio(make: MakeSession, backend: str) -> Iterator[int]:
+def on_anyio(make: MakeSession, context: ssl.SSLContext | None, backend: str) -> Iterator[int]:
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         async with anyio.create_task_group() as tasks:
             concurrency = AnyioConcurrency(tasks)
-            yield await tasks.start(partial(anyio_server.serve, lambda *_: make(concurrency), "127.0.0.1"))
+            yield await tasks.start(
+                partial(anyio_server.serve, lambda *_: make(concurrency), "127.0.0.1", ssl_context=context)
+            )
             tasks.cancel_scope.cancel()
 
     with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(serve()) as port:
@@ -53,17 +58,19 @@ def on_anyio(make: MakeSession, backend: str) -> Iterator[int]:
 
 
 @contextmanager
-def threads(make: MakeSession) -> Iterator[int]:
+def threads(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
     monitor = Monitor()
-    with threads_server.serve(lambda *_: make(monitor), "127.0.0.1", monitor=monitor) as server:
+    with threads_server.serve(
+        lambda *_: make(monitor), "127.0.0.1", monitor=monitor, ssl_context=context
+    ) as server:
         yield server.port
 
 
 @contextmanager
-def polled(make: MakeSession) -> Iterator[int]:
+def polled(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
     """The main loop is a thread's here, so that the test can go on."""
     poll = Poll()
-    server = poll_server.serve(poll, lambda *_: make(poll), "127.0.0.1")
+    server = poll_server.serve(poll, lambda *_: make(poll), "127.0.0.1", ssl_context=context)
     port, leaving = server.port, threading.Event()
 
     def main_loop() -> None:
@@ -85,7 +92,7 @@ def polled(make: MakeSession) -> Iterator[int]:
 
 
 @contextmanager
-def uvicorn_asgi(make: MakeSession) -> Iterator[int]:
+def uvicorn_asgi(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
     """ASGI on asyncio."""
     concurrency: list[Concurrency] = []
 
@@ -93,7 +100,14 @@ def uvicorn_asgi(make: MakeSession) -> Iterator[int]:
         concurrency[:] = concurrency or [asyncio_server.AsyncioConcurrency()]
         return make(concurrency[0])
 
-    config = uvicorn.Config(OcppEndpoint(admit), "127.0.0.1", 0, ws="websockets-sansio", log_level="warning")
+    config = uvicorn.Config(
+        OcppEndpoint(admit),
+        "127.0.0.1",
+        0,
+        ws="websockets-sansio",
+        log_level="warning",
+        ssl_context_factory=None if context is None else lambda *_: context,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -108,13 +122,12 @@ def uvicorn_asgi(make: MakeSession) -> Iterator[int]:
 
 
 @contextmanager
-def hypercorn_asgi(make: MakeSession) -> Iterator[int]:
+def hypercorn_asgi(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
     """ASGI on trio."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    config = Config()
+    config = WithContext(context)
     config.bind = [f"127.0.0.1:{port}"]
-    config.accesslog = config.errorlog = None
 
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:

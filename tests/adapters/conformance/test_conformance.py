@@ -1,13 +1,16 @@
 """One scenario, every adapter: the same actions and frames in the same order, letter by letter."""
 
 import queue
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
 
 from ocpp_adapters.calls import Concurrency
 from ocpp_adapters.central import Central
@@ -17,6 +20,7 @@ from ocpp_adapters.stores import Committer, Loaded, inline
 from ocpp_adapters.threads_bridge import ThreadBridge
 from ocpp_adapters.threads_monitor import Monitor
 from ocpp_adapters.threads_rpc import BlockingLink
+from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, StationTls
 from ocpp_core import OcppVersion, Role
 from ocpp_core.entropy import SeededEntropy
 from ocpp_core.store import Snapshot
@@ -25,6 +29,7 @@ from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 from tests.adapters.conformance.session import CONFIG, UTC_MS, ScriptedCsms, ScriptedStation
 from tests.adapters.conformance.stations import CALLING, CHARGING, Blocking, to_the_end
 from tests.adapters.conformance.trace import Tap, Trace, TracedStore
+from tests.adapters.tls import pki
 
 REFERENCE = "native", "anyio-asyncio"
 PAIRS = [
@@ -36,7 +41,29 @@ PAIRS = [
 VERSIONS = [OcppVersion.V16, OcppVersion.V201, OcppVersion.V21]
 
 
-def conversation(csms: str, station: str) -> tuple[Trace, Trace, Trace]:
+class Contexts(NamedTuple):
+    """The TLS of the two ends; None: without."""
+
+    csms: ssl.SSLContext | None = None
+    station: ssl.SSLContext | None = None
+
+
+PLAIN = Contexts()
+
+
+@pytest.fixture(scope="module")
+def mutual(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+    """Security profile 3."""
+    root = pki.root(tmp_path_factory.mktemp("pki"))
+    leaf = root.leaf("CSMS", names=(x509.IPAddress(ip_address("127.0.0.1")),))
+    common: Any = {"profile": SecurityProfile.TLS_CERTIFICATE, "trust": (root.file,)}
+    return Contexts(
+        CsmsTls(credentials=(leaf.credential,), **common).context(),
+        StationTls(credential=root.leaf("SN-0001").credential, **common).context(),
+    )
+
+
+def conversation(csms: str, station: str, contexts: Contexts = PLAIN) -> tuple[Trace, Trace, Trace]:
     """The rpc level: what the CSMS's link carried, what its handler saw, what the station saw."""
     frames, handled, said = Trace(), Trace(), Trace()
 
@@ -44,12 +71,14 @@ def conversation(csms: str, station: str) -> tuple[Trace, Trace, Trace]:
         handler: Any = partial(handle_on_csms, trace=handled)
         return Tap(RpcLink(Role.CSMS, handler, concurrency, entropy=SeededEntropy("csms")), frames)
 
-    with CENTRAL_SYSTEMS[csms](session) as port:
-        CALLING[station](port, said)
+    with CENTRAL_SYSTEMS[csms](session, contexts.csms) as port:
+        CALLING[station](port, said, contexts.station)
     return frames, handled, said
 
 
-def charging_session(csms: str, station: str, version: OcppVersion) -> tuple[Trace, Trace, Trace]:
+def charging_session(
+    csms: str, station: str, version: OcppVersion, contexts: Contexts = PLAIN
+) -> tuple[Trace, Trace, Trace]:
     """The behaviour level: what the CSMS's link carried, what happened there and at the station."""
     frames, operator, script = Trace(), ScriptedCsms(), ScriptedStation(version)
 
@@ -64,8 +93,8 @@ def charging_session(csms: str, station: str, version: OcppVersion) -> tuple[Tra
         )
         return Tap(central.session(), frames)
 
-    with CENTRAL_SYSTEMS[csms](session) as port:
-        CHARGING[station](port, script)
+    with CENTRAL_SYSTEMS[csms](session, contexts.csms) as port:
+        CHARGING[station](port, script, contexts.station)
     return frames, operator.trace, script.trace
 
 
@@ -171,10 +200,22 @@ def test_the_session_is_worth_comparing(version: OcppVersion) -> None:
 
 @pytest.mark.parametrize(("csms", "station"), PAIRS)
 def test_calls(csms: str, station: str) -> None:
+    same(conversation(csms, station), told_by(csms))
+
+
+@pytest.mark.parametrize(("csms", "station"), [REFERENCE, *PAIRS])
+@pytest.mark.requirement("A00.FR.401")
+def test_calls_with_tls(csms: str, station: str, mutual: Contexts) -> None:
+    """As without, letter by letter."""
+    same(conversation(csms, station, mutual), told_by(csms))
+
+
+def told_by(csms: str) -> tuple[Trace, Trace, Trace]:
+    """What is expected at a central system."""
     frames, handled, said = expected_conversation()
     if csms == "asgi-hypercorn-trio":  # it does not tell its application how a WebSocket was closed
         frames = Trace([*frames[:-1], "closed 1006 not clean"])
-    same(conversation(csms, station), (frames, handled, said))
+    return frames, handled, said
 
 
 def test_calls_over_a_bridge() -> None:
@@ -186,6 +227,13 @@ def test_calls_over_a_bridge() -> None:
 @pytest.mark.parametrize(("csms", "station"), PAIRS)
 def test_charging_session(csms: str, station: str, version: OcppVersion) -> None:
     same(charging_session(csms, station, version), expected_session(version))
+
+
+@pytest.mark.parametrize(("csms", "station"), [REFERENCE, *PAIRS])
+@pytest.mark.requirement("A00.FR.401")
+def test_charging_session_with_tls(csms: str, station: str, mutual: Contexts) -> None:
+    version = OcppVersion.V201
+    same(charging_session(csms, station, version, mutual), expected_session(version))
 
 
 def same(traces: Sequence[Trace], expected: Sequence[Trace]) -> None:
