@@ -74,7 +74,8 @@ def test_what_is_relied_on_is_strong_in_key_and_signature() -> None:
     check_strength(ROOT.certificate)
     # Nobody relies on an anchor's own signature, but on its key.
     anchor = root("Weakly signed", digest=hashes.SHA224())
-    assert search(anchor.leaf(), [], [anchor]) != Fault.WEAK_SIGNATURE
+    leaf = anchor.leaf()
+    assert search(leaf, [], [anchor]) == certificates(leaf, anchor)
     between = ROOT.sub("Weakly signed", digest=hashes.SHA224())
     assert search(between.leaf(), [between], [ROOT]) is Fault.WEAK_SIGNATURE
 
@@ -125,10 +126,31 @@ def test_the_fault_that_is_named_is_that_of_the_candidate_that_came_closest() ->
         assert search(leaf, between, [ROOT]) is Fault.EXPIRED
     deep = ROOT.sub("Level 1").sub("Level 2")
     assert search(deep.leaf(), [deep], [ROOT]) is Fault.NO_PATH
+    lost = root("Unknown").sub("Upper").sub("Sub")
+    others = Authority(root("Sub").certificate, lost.key)
+    assert search(lost.leaf(), [others, lost], [ROOT]) is Fault.BAD_SIGNATURE
+    upper = root("Unknown").sub("Upper")
+    lost = upper.sub("Sub")
+    assert search(lost.leaf(), [others, lost, upper], [ROOT]) is Fault.NO_PATH
     assert search(ROOT.leaf(end=NOW - DAY), [], [root("Other")]) is Fault.EXPIRED
     late = ROOT.sub("Late", begin=NOW + DAY)
     lower = late.sub("Lower")
     assert search(lower.leaf(), [lower, late, ROOT.sub("Other")], [ROOT]) is Fault.NOT_YET_VALID
+
+
+def test_a_candidate_that_fails_does_not_end_the_search() -> None:
+    """A CA whose certificate was renewed with the same key: the old ones lie about still."""
+    key = ec_key()
+    good = ROOT.sub("Sub", key=key)
+    spoiled = [
+        ROOT.sub("Sub", key=key, end=NOW - DAY),
+        ROOT.sub("Sub", key=key, ca=False),
+        root("Other").sub("Sub", key=key),
+        ROOT.sub("Sub", key=key, digest=hashes.SHA224()),
+    ]
+    leaf = good.leaf()
+    for between in ([*spoiled, good], [good, *spoiled]):
+        assert search(leaf, between, [ROOT]) == certificates(leaf, good, ROOT)
 
 
 def test_an_anchor_is_taken_before_the_same_name_among_the_rest() -> None:

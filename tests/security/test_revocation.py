@@ -71,6 +71,7 @@ def test_without_next_update_a_response_is_believed_for_a_week() -> None:
 
 
 STRANGER = root("Stranger")
+STRANGE = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 REFUSED: dict[str, tuple[Fault, bytes]] = {
     "another certificate": (Fault.WRONG_SUBJECT, SUB.ocsp(OTHER)),
     "another issuer": (
@@ -95,8 +96,20 @@ REFUSED: dict[str, tuple[Fault, bytes]] = {
         SUB.leaf("R", purposes=OCSP_SIGNING, end=NOW - DAY).ocsp(LEAF, issuer=SUB),
     ),
     "delegate with a weak key": (
-        Fault.UNAUTHORIZED,
+        Fault.WEAK_KEY,
         SUB.leaf("R", purposes=OCSP_SIGNING, key=rsa_key(1024)).ocsp(LEAF, issuer=SUB),
+    ),
+    "delegate with a weak signature": (
+        Fault.WEAK_SIGNATURE,
+        SUB.leaf("R", purposes=OCSP_SIGNING, digest=hashes.SHA224()).ocsp(LEAF, issuer=SUB),
+    ),
+    "delegate with a strange extension": (
+        Fault.UNAUTHORIZED,
+        SUB.leaf("R", purposes=OCSP_SIGNING, extensions=[(STRANGE, True)]).ocsp(LEAF, issuer=SUB),
+    ),
+    "delegate not yet valid": (
+        Fault.NOT_YET_VALID,
+        SUB.leaf("R", purposes=OCSP_SIGNING, begin=NOW + DAY).ocsp(LEAF, issuer=SUB),
     ),
     "forged": (
         Fault.BAD_SIGNATURE,

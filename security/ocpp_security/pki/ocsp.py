@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ..errors import CertificateError, Fault
 from .certificate import Certificate, parse_der
 from .hashdata import CertificateHashData, HashAlgorithm, hash_data
-from .path import check_period, strong_key
+from .path import check_period, check_strength
 from .signature import verifies
 
 MAX_RESPONSE_SIZE = 65_536
@@ -92,7 +92,8 @@ def verify_response(der: bytes, certificate: Certificate, issuer: Certificate, a
 
     It must be current and signed by the issuer or by a responder that the issuer authorised (RFC 6960,
     section 4.2.2.2). Raises CertificateError (MALFORMED, TOO_LARGE, UNSUCCESSFUL, WRONG_SUBJECT, NOT_CURRENT,
-    UNAUTHORIZED, BAD_SIGNATURE).
+    UNAUTHORIZED, BAD_SIGNATURE, UNKNOWN_CRITICAL; of the responder's certificate also WEAK_KEY,
+    WEAK_SIGNATURE, EXPIRED, NOT_YET_VALID).
     """
     if len(der) > MAX_RESPONSE_SIZE:
         raise CertificateError(Fault.TOO_LARGE, f"{len(der)} octets")
@@ -157,8 +158,9 @@ def _signer(response: ocsp.OCSPResponse, issuer: Certificate, at: datetime) -> C
         purposes = delegate.extended_key_usage or frozenset()
         if ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string not in purposes or not delegate.issued_by(issuer):
             raise CertificateError(Fault.UNAUTHORIZED, delegate.subject)
-        if delegate.strange or not strong_key(delegate.public_key):
+        if delegate.strange:
             raise CertificateError(Fault.UNAUTHORIZED, delegate.subject)
+        check_strength(delegate)
         check_period(delegate, at)
         return delegate
     raise CertificateError(Fault.UNAUTHORIZED, "nobody that the issuer authorised")
