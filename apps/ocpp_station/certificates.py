@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -79,31 +78,33 @@ class Directory:
         return replace(_named(self._security, chain, key), trust=trust, crls=crls)
 
     def served(self) -> bool:
-        """Whether there is a certificate of the station with its key. Raises OcppError: unreadable."""
-        return bool(self._candidates(CertificateFiles(self._layout).load()))
+        """Whether there is a certificate of the station. Raises OcppError: unreadable."""
+        return bool(CertificateFiles(self._layout).load().of_use(_USE))
 
     def _choose(self, inventory: Inventory, turn: int) -> tuple[Leaf, str]:
-        candidates = self._candidates(inventory)
+        """The certificate whose turn it is, and the name of its key: of the valid ones newest first, else of
+        those that are not valid, as the CSMS decides what to do about them (A00.FR.430)."""
+        leaves = inventory.valid(_USE, datetime.now(UTC)) or inventory.of_use(_USE)
+        names, troubles = self._key_names()
+        candidates = [(leaf, names[leaf.key_octets]) for leaf in leaves if leaf.key_octets in names]
         if not candidates:
-            raise ConfigurationError(f"there is no certificate with its key in {self._keys}")
+            nothing = f"there is no certificate with its key in {self._keys}"
+            raise ConfigurationError("; ".join((nothing, *troubles)))
         return candidates[turn % len(candidates)]
 
-    def _candidates(self, inventory: Inventory) -> list[tuple[Leaf, str]]:
-        """The valid certificates with the names of their keys, newest first; else those that are not valid,
-        as the CSMS decides what to do about them (A00.FR.430)."""
-        leaves = inventory.valid(_USE, datetime.now(UTC)) or inventory.of_use(_USE)
-        names = self._key_names()
-        return [(leaf, names[leaf.key_octets]) for leaf in leaves if leaf.key_octets in names]
-
-    def _key_names(self) -> dict[bytes, str]:
-        if not self._keys.is_dir():
-            return {}
-        store = open_keys(self._security, self._keys, self._keys.glob("*.key"))
-        names = {}
-        for name in store.names():
-            with suppress(KeyStoreError):  # a sub-CA's key, with another password
-                names[store.load(name).public_octets] = name
-        return names
+    def _key_names(self) -> tuple[dict[bytes, str], list[str]]:
+        """The names of the keys by their public halves; and why others cannot be used, which need not matter:
+        a sub-CA's has another password."""
+        names: dict[bytes, str] = {}
+        troubles: list[str] = []
+        if self._keys.is_dir():
+            store = open_keys(self._security, self._keys, self._keys.glob("*.key"))
+            for name in store.names():
+                try:
+                    names[store.load(name).public_octets] = name
+                except KeyStoreError as error:
+                    troubles.append(f"{name}: {error}")
+        return names, troubles
 
 
 def open_keys(security: Security, directory: Path, files: Iterable[Path]) -> FileKeyStore:

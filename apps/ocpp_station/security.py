@@ -1,5 +1,6 @@
 """``--security``: whom the station trusts, and how it proves who it is."""
 
+import os.path
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -137,7 +138,7 @@ def _located(settings: _Settings, base: Path, where: str) -> _Settings:
             continue
         paths = tuple(base / path for path in paths)
         for path in paths:
-            if item.name != "keylog" and not path.exists():
+            if item.name != "keylog" and not os.path.exists(path):
                 raise ConfigurationError(f"{where}{item.name}: there is no {path}")
         found[item.name] = paths if isinstance(value, tuple) else paths[0]
     return replace(settings, **found)

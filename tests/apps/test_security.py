@@ -4,11 +4,14 @@ import json
 import ssl
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocpp_adapters.tls_policy import Names, SecurityProfile
 from ocpp_core import ConfigurationError, OcppError
@@ -155,6 +158,26 @@ def test_what_is_wrong_is_named(tmp_path: Path, value: object, said: str) -> Non
     assert WORD not in str(caught.value)
 
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=4,
+)
+MEMBERS = [field.name for field in fields(Security)]
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), VALUES | st.just("security.json"), max_size=4))
+def test_whatever_a_file_holds_it_is_taken_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
+) -> None:
+    folder, refusal = tmp_path_factory.mktemp("any"), None
+    try:
+        load(folder, values)
+    except ConfigurationError as error:
+        refusal = str(error)
+    assert refusal is None or "security.json: " in refusal
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"gone\.json: .*No such file"):
         load_security(tmp_path / "gone.json")
@@ -281,6 +304,15 @@ def test_a_directory_without_a_certificate_of_our_own(tmp_path: Path, issuer: Au
     with pytest.raises(ConfigurationError, match=r"no certificate with its key in .*client/csms"):
         shown(root)
     assert not (root / "client").exists()
+
+
+def test_why_a_key_cannot_be_used_is_told(tmp_path: Path, issuer: Authority) -> None:
+    root = provision(tmp_path, issuer.leaf("SN"))
+    (root / "ca/csms/ROOT.pem").write_bytes(issuer.file.read_bytes())
+    (root / "client/csms/0.key").write_text("damaged")
+    with pytest.raises(ConfigurationError, match=r"no certificate with its key.*; 0: .* not a private key"):
+        shown(root)
+    assert has_certificate(Security(directory=root))  # it is profile 3 that is meant
 
 
 def test_keys_with_a_password(tmp_path: Path, issuer: Authority) -> None:
