@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ocpp_security.trust.decisions import Change, PutCa, PutLeaf, RemoveCa, Shel
 from ocpp_security.trust.files import CertificateFiles
 from ocpp_security.trust.inventory import Leaf, LeafUse, TrustUse
 from ocpp_security.trust.layout import Layout
+from tests.security.disk_kit import Journal, journal_of
 from tests.security.pki_kit import DAY, NOW, Authority, ec_key, pem, root
 
 CSMS = TrustUse.CSMS
@@ -36,29 +36,13 @@ def remove(authority: Authority) -> Change:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What is done to the disk, by the names of files, once ``tmp_path`` has been made."""
-    del tmp_path
-    done: list[tuple[str, str]] = []
-
-    def record(owner: object, name: str, told: Callable[..., Path]) -> None:
-        real = getattr(owner, name)
-
-        def recorded(*arguments: object, **more: object) -> object:
-            done.append((name, told(*arguments).name))
-            return real(*arguments, **more)
-
-        monkeypatch.setattr(owner, name, recorded)
-
-    record(os, "fsync", lambda descriptor: Path(f"/proc/self/fd/{descriptor}").readlink())
-    record(Path, "replace", lambda _, target: target)
-    for name in ("mkdir", "unlink", "symlink_to"):
-        record(Path, name, lambda path, *_: path)
-    return done
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    del tmp_path  # made before
+    return journal_of(monkeypatch)
 
 
 def test_a_file_is_durable_before_it_gets_its_name_and_its_name_after(
-    journal: list[tuple[str, str]], tmp_path: Path
+    journal: Journal, tmp_path: Path
 ) -> None:
     disk.write(tmp_path / "a" / "b" / "file", b"1")
     assert journal == [
@@ -99,9 +83,7 @@ def test_octets_are_handed_to_the_system_before_they_are_made_durable(
     assert sizes[0] == 1000
 
 
-def test_a_link_is_durable_when_all_that_it_leads_to_is(
-    journal: list[tuple[str, str]], tmp_path: Path
-) -> None:
+def test_a_link_is_durable_when_all_that_it_leads_to_is(journal: Journal, tmp_path: Path) -> None:
     links.point(tmp_path / "current", LEAF, tmp_path / "key")
     folder = f".current-{LEAF.certificate.fingerprint[:16]}"
     last = journal[-8:]

@@ -15,7 +15,7 @@ _NEW = ".new"
 def prepare(directory: Path) -> None:
     """Make the directory, for its owner only, and clear away what an interrupted write left in it."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directory(directory, 0o700)
         for remains in directory.glob(f".*{SUFFIX}{_NEW}"):
             remains.unlink(missing_ok=True)
     except OSError as error:
@@ -84,6 +84,13 @@ def _write(path: Path, data: bytes, put: Callable[[Path, Path], None]) -> None:
     finally:
         new.unlink(missing_ok=True)
     _sync_directory(path.parent)
+
+
+def _make_directory(path: Path, mode: int = 0o777) -> None:
+    if not path.is_dir():
+        _make_directory(path.parent)
+        path.mkdir(mode, exist_ok=True)
+        _sync_directory(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

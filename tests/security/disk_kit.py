@@ -1,0 +1,31 @@
+"""What is done to a disk, and in which order: what survives power loss rests on it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Journal = list[tuple[str, str]]
+"""What was done, and the name of the file it was done to."""
+
+
+def journal_of(monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """From now on, what is done by ``os`` and ``Path``."""
+    done: Journal = []
+
+    def record(owner: object, name: str, told: Callable[..., Path]) -> None:
+        real = getattr(owner, name)
+
+        def recorded(*arguments: object, **more: object) -> object:
+            done.append((name, told(*arguments).name))
+            return real(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, recorded)
+
+    record(os, "fsync", lambda descriptor: Path(f"/proc/self/fd/{descriptor}").readlink())
+    for name in ("link", "replace"):
+        record(os, name, lambda _, target: Path(target))
+    for name in ("mkdir", "unlink", "symlink_to"):
+        record(Path, name, lambda path, *_: path)
+    return done
