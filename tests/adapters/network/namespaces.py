@@ -262,9 +262,10 @@ class Network:
     def _traffic_at_rest(self) -> dict[str, int]:
         # A new interface announces its multicast groups for a second or so.
         rest = 0.05 if self._calm else 1.2
-        traffic = self.station.traffic()
-        since = time.monotonic()
+        traffic, began = self.station.traffic(), time.monotonic()
+        since = began
         while time.monotonic() < since + rest:
+            assert since < began + 10.0, "the links do not come to rest"
             time.sleep(0.02)
             now = self.station.traffic()
             if now != traffic:

@@ -14,7 +14,7 @@ from tests.apps.line_process import LineProcess
 
 PROXY_PORT = 3128
 SECRET = ("porter", "open sesame")
-SAMPLES = 0.2
+SAMPLES = 0.1
 """Seconds between two readings."""
 LINK = {"ping_interval": 0.2, "pong_timeout": 0.3, "handshake_timeout": 0.5}
 
@@ -132,7 +132,7 @@ def tells_of_transactions(csms: LineProcess, station: str, since: int) -> bool:
     )
 
 
-@pytest.mark.requirement("2.0.1-B10.FR.03", "2.1-B10.FR.03", "2.0.1-B10.FR.10", "2.1-B10.FR.10")
+@pytest.mark.requirement("B10.FR.03", "B10.FR.04", "B10.FR.06", "B10.FR.10")
 def test_a_transaction_outlives_the_link_that_it_began_on(
     net: Network,
     case: Case,
@@ -144,7 +144,7 @@ def test_a_transaction_outlives_the_link_that_it_began_on(
     name, second = str(case), csms if case.one_csms else other_csms
     transaction = begin(case, station, csms)
     moved = moving(net)
-    assert moved["cable"] > 500, moved
+    assert moved["cable"] > 200, moved
     assert moved["modem"] == 0, moved
 
     took = fail_over(net, case, station)
@@ -153,7 +153,7 @@ def test_a_transaction_outlives_the_link_that_it_began_on(
     second.event("booted", station=name)
     if case.one_csms:
         moved = moving(net)
-        assert moved["modem"] > 500, moved
+        assert moved["modem"] > 200, moved
         assert moved["cable"] == 0, moved
         assert tells_of_transactions(csms, name, since)
     else:
