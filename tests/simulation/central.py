@@ -50,8 +50,9 @@ NEVER = 1 << 60
 class Central:
     """One CSMS and what it was told."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "World", name: str) -> None:
         self.world = world
+        self.name = name
         self.store = MemoryStore()
         self.csms: Csms | None = None
         self.calls = 0
@@ -68,7 +69,7 @@ class Central:
         self._lost: bool | None = None
         """Whether the first commit since a frame came failed: then what the frame said never happened."""
         self._draining = False
-        self._entropy = SeededEntropy(f"csms {world.case.seed}")
+        self._entropy = SeededEntropy(f"csms {name}{world.case.seed}")
         self._verdicts = list(world.case.verdicts)
         self._config = CsmsConfig(layout=world.layout, closed_transactions=100)
         self._misanswers = dict(world.case.misanswers)
@@ -213,7 +214,8 @@ class Central:
             if self._link is not None and not self._mute:
                 self._link.send(action.text, from_station=False)
         elif isinstance(action, CloseLink):
-            self.world.network.hang_up()
+            if self._link is self.world.network.link:
+                self.world.network.hang_up()
         elif isinstance(action, AskAuthorization):
             refused = action.token.value == REFUSED_TOKEN
             status = AuthorizationStatus.BLOCKED if refused else AuthorizationStatus.ACCEPTED

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import product
+from itertools import cycle, product
 from random import Random
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ WAYS = (ERROR, UNHEARD, UNANSWERED)
 SILENCES_MS = (25_009, 45_007)
 """A keep-alive that finds out before the message time-out, and one that does after it."""
 _SLICE_MS = 5_000
+_VISIT_MS = 60_000
+"""How long the operator leaves a station with each CSMS, so that all can be told what waits for them."""
 _LINES = 400
 
 
@@ -57,9 +59,13 @@ def _play(world: World) -> None:
     world.site.boot()
     for number in world.site.outlets:
         world.site.unplug(number)
-    deadline = END_MS + promises.BOUND_MS
-    while not world.at_rest and world.now < deadline:
+    slots = cycle(range(len(world.ways)))
+    visit = world.now + _VISIT_MS
+    while not world.at_rest and world.now < END_MS + promises.BOUND_MS:
         world.run(world.now + _SLICE_MS)
+        if world.now >= visit and len(world.centrals) > 1:
+            visit += _VISIT_MS
+            world.site.connect(next(slots))
 
 
 def case(version: str, script: str, **faults: Any) -> Case:
@@ -113,7 +119,7 @@ def store_failures(version: str, script: str) -> Iterator[Case]:
         yield case(version, script, store=(commit,))
     for commit in _some(commits, 2):
         yield case(version, script, store=(commit, commit + 1, commit + 2), power_loss=(2 * commit,))
-    for commit in range(world.central.commits):
+    for commit in range(max(central.commits for central in world.centrals.values())):
         yield case(version, script, csms_store=(commit,))
 
 
@@ -127,7 +133,9 @@ def silent_contactors(version: str, script: str) -> Iterator[Case]:
 def bad_answers(version: str, script: str) -> Iterator[Case]:
     """Every call is answered badly once; and every fact always, in every way, until it is given up."""
     world = without_faults(version, script)
-    calls, facts = range(world.central.calls), range(len(world.central.facts))
+    centrals = world.centrals.values()
+    calls = range(max(central.calls for central in centrals))
+    facts = range(max(len(central.facts) for central in centrals))
     for number, how in _some(list(product(calls, WAYS)), 4):
         yield case(version, script, misanswers=((number, how),))
     for number, how in product(facts, WAYS):
@@ -141,7 +149,7 @@ def _some(cases: Sequence[Item], step: int) -> Sequence[Item]:
 
 def versions(script: str) -> list[str]:
     """The versions in which a script is played."""
-    return [ANY] if SCENARIOS[script].needs.get("version") == ANY else [str(v.value) for v in OcppVersion]
+    return list(map(str, SCENARIOS[script].versions))
 
 
 # ---------------------------------------------------------------------- any case
@@ -188,6 +196,8 @@ def random_case(seed: int) -> Case:
         "heartbeat_s": random.choice((30, 300)),
         "clock": tuple((at, random.randint(-3_600_000, 3_600_000)) for at in some(2, 200_000)),
     }
+    if ANY in SCENARIOS[scenario].versions:
+        drawn["version"] = ANY
     if SCENARIOS[scenario].energy_first:
         drawn["store"] = drawn["unconfirmed"] = ()
     return Case(**{"script": scenario, **drawn, **needs, "seed": seed, "config": config})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ocpp_core.versions import OcppVersion
 
 if TYPE_CHECKING:
+    from .central import Central
     from .world import World
 
 CSMS_NOTICES_MS = 300
@@ -23,6 +24,7 @@ class Message:
     """A frame that one side handed over."""
 
     at: int
+    csms: str
     version: OcppVersion
     from_station: bool
     frame: list[Any]
@@ -33,7 +35,9 @@ class Message:
 class Link:
     """One connection, two ordered streams: what is sent earlier never arrives later."""
 
-    def __init__(self, world: "World", version: OcppVersion) -> None:
+    def __init__(self, world: "World", slot: int, central: "Central", version: OcppVersion) -> None:
+        self.slot = slot
+        self.central = central
         self.version = version
         self.up = True
         """Whether frames cross. Neither end knows."""
@@ -43,7 +47,7 @@ class Link:
     def send(self, text: str, *, from_station: bool) -> None:
         """Hand a frame over; it arrives later, or never."""
         world = self._world
-        message = Message(world.now, self.version, from_station, json.loads(text))
+        message = Message(world.now, self.central.name, self.version, from_station, json.loads(text))
         world.messages.append(message)
         if not self.up:
             return  # its end is there, the other is not
@@ -55,7 +59,7 @@ class Link:
     def _arrive(self, message: Message, text: str) -> None:
         world = self._world
         if message.from_station:
-            if (self.up or world.case.arrives) and world.central.receive(self, message, text):
+            if (self.up or world.case.arrives) and self.central.receive(self, message, text):
                 message.heard = world.now
         elif self.up:
             message.heard = world.now
@@ -64,31 +68,37 @@ class Link:
 
 
 class Network:
-    """Whether the station can reach the CSMS, and the connection over which it does."""
+    """Whether the station can reach a CSMS, and the connection over which it does."""
 
     def __init__(self, world: "World") -> None:
         self.link: Link | None = None
         """The connection as the station sees it: it may have broken unnoticed."""
-        self.reachable = True
         self._world = world
+        self._gone: set[int] = set()
 
     @property
     def linked(self) -> bool:
         """Whether there is a connection over which frames cross."""
         return self.link is not None and self.link.up
 
-    def away(self) -> None:
-        """The network goes for longer."""
-        self.reachable = False
-        self.cut()
+    def reaches(self, slot: int) -> bool:
+        """Whether a connection can be had by a network profile."""
+        return slot not in self._gone
 
-    def back(self) -> None:
-        """The network can be used again."""
-        self.reachable = True
+    def away(self, *slots: int) -> None:
+        """The network goes for longer, or some ways through it."""
+        gone = slots or tuple(range(len(self._world.ways)))
+        self._gone.update(gone)
+        if self.link is not None and self.link.slot in gone:
+            self.cut()
 
-    def open(self, version: OcppVersion) -> Link:
+    def back(self, *slots: int) -> None:
+        """The network can be used again, or these ways."""
+        self._gone.difference_update(slots or range(len(self._world.ways)))
+
+    def open(self, slot: int, version: OcppVersion) -> Link:
         """A new connection; it replaces what there was."""
-        self.link = Link(self._world, version)
+        self.link = Link(self._world, slot, self._world.central_at(slot), version)
         return self.link
 
     def cut(self) -> None:
@@ -106,11 +116,11 @@ class Network:
         link.up = False
         self._world.note(how)
         self._world.after(silence, lambda: self._world.site.link_closed(link, station))
-        self._world.after(max(silence, CSMS_NOTICES_MS), lambda: self._world.central.link_lost(link))
+        self._world.after(max(silence, CSMS_NOTICES_MS), lambda: link.central.link_lost(link))
 
     def drop(self) -> None:
         """The station is off or has hung up; the CSMS learns of it."""
         link, self.link = self.link, None
         if link is not None:
             link.up = False
-            self._world.after(CSMS_NOTICES_MS, lambda: self._world.central.link_lost(link))
+            self._world.after(CSMS_NOTICES_MS, lambda: link.central.link_lost(link))

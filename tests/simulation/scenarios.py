@@ -3,12 +3,14 @@
 A script may need a world of its own: settings of the station, verdicts on its boots, a clock that is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ocpp_core.csms import Topic
+from ocpp_core.versions import OcppVersion
 
+from .case import ANY
 from .central import REFUSED_TOKEN
 from .world import World
 
@@ -22,6 +24,8 @@ class Scenario:
 
     script: Callable[[World], None]
     needs: Mapping[str, Any] = field(default_factory=dict)
+    versions: Sequence[str] = tuple(OcppVersion)
+    """In which it is played."""
 
     @property
     def energy_first(self) -> bool:
@@ -139,8 +143,39 @@ def remote(world: World) -> None:
     world.at(210_000, lambda: site.unplug(1))
 
 
+def another_csms(world: World) -> None:
+    """The CSMS goes in the middle of a session; another one takes the station meanwhile, and has its own."""
+    site, network = world.site, world.network
+    world.at(3_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(60_000, lambda: network.away(0))
+    world.at(90_000, lambda: site.plug(2))
+    world.at(95_000, lambda: site.token("B2", 2))
+    world.at(118_000, network.cut)
+    world.at(150_000, lambda: site.token("A1", 1))
+    world.at(155_000, lambda: site.unplug(1))
+    world.at(180_000, network.back)
+    world.at(185_000, lambda: site.connect(0))
+    world.at(230_000, lambda: site.token("B2", 2))
+    world.at(235_000, lambda: site.unplug(2))
+    world.at(250_000, lambda: site.connect(1))
+
+
+def another_way(world: World) -> None:
+    """The cable to the CSMS goes in the middle of a session, which goes on by the modem."""
+    site, network = world.site, world.network
+    world.at(3_000, lambda: site.plug(1))
+    world.at(6_000, lambda: site.token("A1", 1))
+    world.at(60_000, lambda: network.away(0))
+    world.at(130_000, network.back)
+    world.at(135_000, lambda: site.connect(0))
+    world.at(150_000, lambda: site.token("A1", 1))
+    world.at(155_000, lambda: site.unplug(1))
+
+
 _ENERGY_ONLY = {"tx_start_points": ["EnergyTransfer"], "tx_stop_points": ["EnergyTransfer"]}
 _POWER_PATH = {"tx_start_points": ["PowerPathClosed"], "tx_stop_points": ["PowerPathClosed"]}
+_TWO = {"network_profiles": ["one", "two"], "network_attempts": 1}
 _SERIES = {"ended_interval": 20, "sample_interval": 45}
 
 SCENARIOS: dict[str, Scenario] = {
@@ -166,8 +201,15 @@ SCENARIOS: dict[str, Scenario] = {
         time_learned_late, {"clock": ((0, 0), (152_000, 40_000), (164_000, -40_000))}
     ),
     "slow_link": Scenario(token_then_plug, {"delay_ms": 6_000, "config": {"message_timeout": 8.0}}),
-    "version_changes": Scenario(offline_end, {"version": "any"}),
-    "handed_over": Scenario(
-        offline_end, {"version": "any", "seed": 2, "config": {"pin_policy": "hand over"}}
+    "version_changes": Scenario(offline_end, versions=(ANY,)),
+    "handed_over": Scenario(offline_end, {"seed": 2, "config": {"pin_policy": "hand over"}}, (ANY,)),
+    "another_csms": Scenario(another_csms, {"config": _TWO}, (OcppVersion.V16, OcppVersion.V201)),
+    "another_csms_handed_over": Scenario(
+        another_csms, {"config": {**_TWO, "pin_policy": "hand over"}}, (ANY,)
+    ),
+    "another_way": Scenario(
+        another_way,
+        {"config": {"network_profiles": ["one", "one"], "network_attempts": 1}},
+        (OcppVersion.V16,),
     ),
 }

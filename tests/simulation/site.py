@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ocpp_core.domain.metering import Quantity
+from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.domain.status import RegistrationStatus, StationInfo
 from ocpp_core.domain.tokens import IdToken
 from ocpp_core.entropy import SeededEntropy
@@ -26,7 +27,6 @@ from ocpp_core.station import (
     TxPoint,
 )
 from ocpp_core.store import Commit, MemoryStore
-from ocpp_core.versions import OcppVersion
 
 from . import promises
 from .hardware import Outlet
@@ -60,6 +60,8 @@ class Site:
         for name in _POINTS:
             if name in settings:
                 settings[name] = frozenset(map(TxPoint, settings[name]))
+        ways = enumerate(world.ways)
+        settings["network_profiles"] = tuple(NetworkProfile(slot, csms) for slot, csms in ways)
         if "pin_policy" in settings:
             settings["pin_policy"] = PinPolicy(settings["pin_policy"])
         self.config = StationConfig(**settings)
@@ -75,6 +77,7 @@ class Site:
         self._pushed: dict[int, int] = {}
         self._switches_at: dict[int, int] = {}
         self._draining = False
+        self._dialling: OpenLink | None = None
 
     # ------------------------------------------------------------------ time
 
@@ -116,6 +119,7 @@ class Site:
             return
         self.world.note("boot")
         self._booted_at = self.world.now
+        self._dialling = None
         self._pushed.clear()
         self.station = Station(self.config, self._entropy, 0.0, self.store.load())
         self._drain()
@@ -198,23 +202,33 @@ class Site:
             network.drop()
             self._input(lambda station: station.link_closed(code, "", self.mono))
 
-    def _dial(self, station: Station, offer: tuple[OcppVersion, ...]) -> None:
-        if station is not self.station:
+    def connect(self, slot: int) -> None:
+        """The operator wants the station to use this network profile."""
+        self.world.watch.sent_elsewhere()
+        self._input(lambda station: station.connect(self.mono, slot))
+
+    def _dial(self, station: Station, action: OpenLink) -> None:
+        if station is not self.station or action is not self._dialling:
             return
-        network = self.world.network
-        version = self.world.central.choose(offer) if network.reachable else None
-        if not network.reachable:
+        self._dialling = None
+        network, central = self.world.network, self.world.central_at(action.slot)
+        reachable = network.reaches(action.slot)
+        version = central.choose(action.versions) if reachable else None
+        if not reachable:
             self._input(lambda station: station.link_failed(LinkFailure.UNREACHABLE, "", self.mono))
         elif version is None:
             self._input(lambda station: station.link_failed(LinkFailure.REFUSED_SUBPROTOCOL, "", self.mono))
         else:
-            self.world.central.connected(network.open(version))
+            central.connected(network.open(action.slot, version))
             self._input(lambda station: station.link_opened(version.value, self.mono))
 
     def _hang_up(self, station: Station, code: int) -> None:
         link = self.world.network.link
         if link is not None:
             self.link_closed(link, station, code)
+        elif station is self.station and self._dialling is not None:
+            self._dialling = None
+            self._input(lambda station: station.link_failed(LinkFailure.UNREACHABLE, "given up", self.mono))
 
     # ------------------------------------------------------------------ the station's actions
 
@@ -282,7 +296,8 @@ class Site:
             if world.network.link is not None:
                 world.network.link.send(action.text, from_station=True)
         elif isinstance(action, OpenLink):
-            world.after(20, lambda: self._dial(station, action.versions))
+            self._dialling = action
+            world.after(20, lambda: self._dial(station, action))
         elif isinstance(action, CloseLink):
             world.after(10, lambda: self._hang_up(station, action.code))
         elif isinstance(action, DoPower):

@@ -9,8 +9,10 @@ import pytest
 from . import explore
 from .case import Case
 from .mutants import MUTANTS
+from .network_mutants import NETWORK_MUTANTS
 from .scenarios import SCENARIOS
 
+ALL = MUTANTS | NETWORK_MUTANTS
 LIMIT = 800
 """Cases that a mutant may survive."""
 
@@ -41,9 +43,9 @@ def cases() -> list[Case]:
     return list(islice(reduced(), LIMIT))
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.__name__)
 def test_mutant_is_killed(mutant, cases, monkeypatch):
-    script = MUTANTS[mutant]
+    script = ALL[mutant]
     chosen = list(in_script(script)) if script else cases
     mutant(monkeypatch)
     for case in chosen:

@@ -13,6 +13,7 @@ from ocpp_core.station import (
     LinkChanged,
     Notice,
     NoticeKind,
+    OpenLink,
     RegistrationChanged,
     SendFrame,
     StatusChanged,
@@ -46,7 +47,9 @@ class Watch:
         """When the station learned that a link was gone, or died with it."""
         self.registered: RegistrationStatus | None = None
         """What the station was last told in this life, under this version."""
-        self._version: OcppVersion | None = None
+        self._registered_by: tuple[OcppVersion, int] | None = None
+        self._dials: list[int] = []
+        """The slots tried since the last link."""
         self._in_flight: tuple[str, int] | None = None
         self._asked: set[str] = set()
         """What the CSMS asked for over this link."""
@@ -60,7 +63,8 @@ class Watch:
         """The station's memory is gone."""
         self.power_lost_at.append(self.world.now)
         self.offline_at.append(self.world.now)
-        self.registered = self._version = self._in_flight = None
+        self.registered = self._registered_by = self._in_flight = None
+        self._dials.clear()
         self._behind.clear()
 
     def sees(self, action: Any) -> None:
@@ -79,11 +83,17 @@ class Watch:
             self.registered = action.status
         elif isinstance(action, FactHandedOver):
             self.handed_over.add(action.fact)
+        elif isinstance(action, OpenLink):
+            self._dialled(action.slot)
         elif isinstance(action, LinkChanged):
-            self._link_changed(action.version)
+            self._link_changed(action.version, action.slot)
         elif isinstance(action, Notice):
             self.discards += action.kind is NoticeKind.FACT_DISCARDED
             self.thinned = self.thinned or action.kind is NoticeKind.FACTS_THINNED
+
+    def sent_elsewhere(self) -> None:
+        """The operator wants another network profile: its attempts begin."""
+        self._dials.clear()
 
     def hears(self, frame: list[Any]) -> None:
         """A frame reaches the station."""
@@ -141,20 +151,36 @@ class Watch:
         place = (body.get("evseId", body["connectorId"]), body["connectorId"] if "evseId" in body else 1)
         self._behind.discard(place)
         recorded = self._explained_by.get(place, 0)
-        if self.world.case.faultless and "evseId" in body and recorded > self._facts_before_link:
+        elsewhere = len(self.world.centrals) > 1  # some of those facts may wait for another CSMS
+        if (
+            self.world.case.faultless
+            and not elsewhere
+            and "evseId" in body
+            and recorded > self._facts_before_link
+        ):
             told = len(self.world.central.facts)
             assert told >= recorded, f"the status of {place} is told before the facts that explain it"
 
-    def _link_changed(self, version: OcppVersion | None) -> None:
+    def _dialled(self, slot: int) -> None:
+        """No dial while there is a link (B10.FR.06), and so many attempts by one way, no more (B10.FR.03)."""
+        assert self.world.network.link is None, "a link is dialled although there is one"
+        self._dials.append(slot)
+        attempts = self.world.site.config.network_attempts
+        last = self._dials[-attempts - 1 :]
+        others = len(self.world.ways) > 1 and len(last) > attempts
+        assert not others or len(set(last)) > 1, f"network profile {slot} is tried more than {attempts} times"
+
+    def _link_changed(self, version: OcppVersion | None, slot: int) -> None:
         self._in_flight = None
         self._asked.clear()
         self._behind.clear()
         if version is None:
             self.offline_at.append(self.world.now)
             return
-        if version is not self._version:
-            self.registered = None  # another version needs a new boot (B10.FR.10)
-            self._version = version
+        self._dials.clear()
+        if self._registered_by != (version, slot):
+            self.registered = None  # another version or network profile needs a new boot (B10.FR.10)
+            self._registered_by = version, slot
         self._facts_before_link = len(self.facts)
         station = self.world.site.station
         if station is not None and self.world.case.answered:

@@ -24,7 +24,7 @@ STEPS = 200_000
 
 
 class World:
-    """One station, one CSMS, and what lies between them, from time 0 (ms)."""
+    """One station, one CSMS or several, and what lies between them, from time 0 (ms)."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -40,11 +40,22 @@ class World:
         self._random = Random(case.seed)
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
+        self.ways: tuple[str, ...] = tuple(case.config.get("network_profiles", ("",)))
+        """The CSMS to which each network profile leads, by slot."""
         self.network = Network(self)
         self.watch = Watch(self)
-        self.central = Central(self)
+        self.centrals = {name: Central(self, name) for name in self.ways}
         self.site = Site(self)
         self.site.boot()
+
+    def central_at(self, slot: int) -> Central:
+        """The CSMS to which a network profile leads."""
+        return self.centrals[self.ways[slot]]
+
+    @property
+    def central(self) -> Central:
+        """The CSMS to which the station has a link, or the first."""
+        return self.central_at(0 if self.network.link is None else self.network.link.slot)
 
     def draw(self, least: int, most: int) -> int:
         """A number from the seed."""
@@ -69,10 +80,10 @@ class World:
 
     def run(self, until: int) -> None:
         """Let time pass until ``until`` (ms)."""
-        agenda, site, central = self._agenda, self.site, self.central
+        agenda, site, centrals = self._agenda, self.site, self.centrals.values()
         for _ in range(STEPS):
             planned = agenda[0][0] if agenda else until + 1
-            due = min(planned, site.due, central.due)
+            due = min(planned, site.due, *(central.due for central in centrals))
             if due > until:
                 self.now = until
                 return
@@ -81,7 +92,8 @@ class World:
                 heapq.heappop(agenda)[2]()
             else:
                 site.handle_timer()
-                central.handle_timer()
+                for central in centrals:
+                    central.handle_timer()
         raise AssertionError("the station and the CSMS never come to rest")
 
     @property
