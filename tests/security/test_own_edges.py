@@ -213,7 +213,7 @@ def test_a_profile_needs_a_root_that_is_valid_to_the_second(
 # Connected.
 
 
-@pytest.mark.requirement("A02.FR.10", "M04.FR.06", "M05.FR.13")
+@pytest.mark.requirement("M04.FR.02", "M04.FR.03")
 def test_what_a_connection_rests_on_is_in_use_until_the_next(tmp_path: Path) -> None:
     manager = open_manager(tmp_path, replace(CONFIG, trust=TrustPolicy(protect_last=frozenset())))
     for authority in (CSMS_ROOT, V2G_ROOT):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.x509.ocsp import OCSPCertStatus
 
 from ocpp_security.errors import CertificateError, CertificateStoreError, Fault
@@ -260,3 +261,35 @@ def test_a_directory_that_cannot_be_read_keeps_signers_out(
     monkeypatch.setattr(CertificateFiles, "load_crls", fail)
     outcome = manager.signing.check_certificate(pem(SIGNER, MF_SUB), NOW)
     assert (outcome.status, outcome.fault) == (Status.FAILED, Fault.STORAGE_FAILED)
+
+
+@pytest.mark.requirement("L01.FR.04", "L01.FR.12")
+def test_a_bad_signature_is_rejected_whoever_signs(manager: CertificateManager) -> None:
+    manager.roots.install(TrustUse.MANUFACTURER, pem(MF_ROOT), NOW)
+    operators = CSMS_ROOT.leaf()
+    reported = (SecurityEvent.INVALID_FIRMWARE_SIGNATURE,)
+    cases = (
+        (pem(SIGNER, MF_SUB), TrustUse.MANUFACTURER, reported),
+        (pem(operators), TrustUse.CSMS, ()),
+    )
+    for chain, trust, events in cases:
+        for text, fault in ((signature(ec_key()), Fault.BAD_SIGNATURE), ("*", Fault.MALFORMED)):
+            outcome = manager.signing.check_data([IMAGE], chain, text, NOW, trust)
+            assert (outcome.status, outcome.fault, outcome.events) == (Status.REJECTED, fault, events)
+    for chain, trust, _ in cases:  # each in its own hierarchy only
+        other = TrustUse.CSMS if trust is TrustUse.MANUFACTURER else TrustUse.MANUFACTURER
+        refused = manager.signing.check_certificate(chain, NOW, other)
+        assert (refused.status, refused.fault) == (Status.REJECTED, Fault.NO_PATH)
+
+
+@pytest.mark.requirement("L01.FR.04")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_padding_that_the_standard_does_not_provide_for_is_accepted_if_configured(
+    manager: CertificateManager, allowed: bool
+) -> None:
+    manager.config = CertificateConfig(accept_pkcs1=allowed)
+    manager.roots.install(TrustUse.MANUFACTURER, pem(MF_ROOT), NOW)
+    key = rsa_key()
+    text = base64.b64encode(key.sign(IMAGE, PKCS1v15(), hashes.SHA256())).decode()
+    outcome = manager.signing.check_data([IMAGE], pem(MF_ROOT.leaf(key=key)), text, NOW)
+    assert outcome.status is (Status.ACCEPTED if allowed else Status.REJECTED)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
@@ -78,7 +77,7 @@ def check_crl(crl: RevocationList, issuer: Certificate, at: datetime) -> None:
         raise CertificateError(Fault.NOT_CURRENT, f"{crl.this_update} to {crl.next_update}")
     if issuer.key_usage is not None and not issuer.key_usage.crl_sign:
         raise CertificateError(Fault.WRONG_USAGE, issuer.subject)
-    if not _signed_by(crl, issuer):
+    if not crl.parsed.is_signature_valid(issuer.public_key):
         raise CertificateError(Fault.BAD_SIGNATURE, "revocation list")
 
 
@@ -92,13 +91,6 @@ def _read(crl: x509.CertificateRevocationList) -> RevocationList:
         next_update=crl.next_update_utc or crl.last_update_utc + MAX_AGE,
         partial=bool(kinds - {ExtensionOID.CRL_NUMBER, ExtensionOID.AUTHORITY_KEY_IDENTIFIER}),
     )
-
-
-def _signed_by(crl: RevocationList, issuer: Certificate) -> bool:
-    try:
-        return crl.parsed.is_signature_valid(issuer.public_key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
 
 
 def _removed(entry: x509.RevokedCertificate) -> bool:

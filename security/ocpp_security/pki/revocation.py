@@ -46,10 +46,8 @@ def _status(certificate: Certificate, issuer: Certificate, evidence: Evidence, a
     """REVOKED if anybody credible says so, else GOOD if anybody does, else UNKNOWN."""
     said: set[Revocation] = set()
     for crl in evidence.crls:
-        try:
+        with suppress(CertificateError):  # another issuer's list, or not to be believed
             said.add(revocation(crl, certificate, issuer, at))
-        except CertificateError:
-            continue  # another issuer's list, or not to be believed
     response = evidence.response(certificate)
     if response is not None:
         with suppress(CertificateError):
