@@ -180,7 +180,7 @@ class Dialler:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes came by the connection to the proxy."""
-        if self._stage is not _Stage.TUNNEL or self._tunnel is None:
+        if self._stage is not _Stage.TUNNEL or self._tunnel is None or not data:
             return
         try:
             if self._tunnel.receive_data(data):

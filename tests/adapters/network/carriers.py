@@ -74,6 +74,7 @@ def by_polling(route: Route) -> socket.socket:
             assert time.monotonic() < end
             poll.wait(min(poll.step(), 0.05))
         poll.step()
+        assert not poll._sockets, "those that have not won are closed"
     assert len(outcome) == 1, "told once"
     if isinstance(outcome[0], Exception):
         raise outcome[0]

@@ -84,6 +84,7 @@ class Watched:
             assert self.end is None, "nothing comes after the end"
             match action:
                 case Connect(number, family, where):
+                    assert self.talks is None, "the race is decided"
                     assert number == len(self.begun) + 1
                     self.begun.append((family, where))
                     self.begun_at.append(self.now)
@@ -361,6 +362,19 @@ def test_time_runs_out_in_the_look_up_in_the_race_and_at_the_proxy() -> None:
     assert isinstance(failed, DialFailed)
     assert str(failed.error) == "proxy proxy.example:3128 does not answer within 10 s"
     assert isinstance(failed.error, TimeoutError)
+
+
+def test_nothing_further_is_tried_while_the_proxy_thinks() -> None:
+    dialler = Dialler(route(proxy=PROXY), 0.0)
+    dialler.looked_up([address(V4, 1), address(V4, 2), address(V4, 3)], 0.0)
+    dialler.connected(1, 0.1)
+    dialler.actions()
+    assert dialler.next_timer() == TIMEOUT
+    dialler.handle_timer(DELAY)
+    assert dialler.actions() == []
+    dialler.receive_data(b"", 0.3)  # nothing, not the end
+    dialler.receive_data(TUNNEL, 0.3)
+    assert dialler.actions() == [Connected(1)]
 
 
 def test_a_connection_to_the_proxy_that_breaks() -> None:

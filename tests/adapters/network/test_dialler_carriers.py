@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
+import anyio
 import pytest
 
+from ocpp_adapters import anyio_dial
 from ocpp_adapters.binding import Binding, DialError
+from ocpp_adapters.poll import Poll
+from ocpp_adapters.poll_dial import Dialling
+from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
 from ocpp_core.wire import ClientConfig
 from tests.adapters.network.carriers import CARRIERS, GIVING_UP, Carrier, GivingUp, black_hole, open_sockets
@@ -167,3 +172,52 @@ def test_who_gives_up_leaves_nothing_open(give_up: GivingUp, csms_example: Names
         before = open_sockets()
         give_up(to("csms.example", 1, attempt_delay=0.02), seconds)
         assert open_sockets() <= before
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_who_has_lost_is_closed_before_the_proxy_has_answered(backend: str, csms_example: Names) -> None:
+    async def main(dead: int, proxy: socket.socket) -> None:
+        csms_example([(V4, ("127.0.0.1", dead)), (V4, proxy.getsockname())])
+        route = to("elsewhere.example", 1, proxy=Proxy("csms.example", 1), attempt_delay=0.02)
+        race = anyio_dial._Race(route)
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(race.run)
+                while len(race._sockets) < 2 or race._sockets[1].fileno() >= 0:
+                    await anyio.sleep(0.01)
+                assert race._sockets[2].fileno() >= 0
+                tasks.cancel_scope.cancel()
+        race.close()
+
+    with black_hole() as dead, socket.create_server(("127.0.0.1", 0)) as proxy:
+        anyio.run(main, dead, proxy, backend=backend)
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_poll_begins_nothing_once_it_is_given_up(steps: int, free_port: int) -> None:
+    """Whichever piece of work is next: each step does one."""
+    before = open_sockets()
+    with Poll(budget=0.0) as poll:
+        told: list[object] = []
+        dialling = Dialling(poll, to("127.0.0.1", free_port), lambda *outcome: told.append(outcome))
+        for _ in range(steps):
+            poll.step()
+        dialling.stop()
+        known = len(told)
+        for _ in range(6):
+            poll.step()
+            assert open_sockets() <= before
+        assert len(told) == known
+
+
+def test_a_poll_connects_to_one_address_in_each_step(csms_example: Names) -> None:
+    """However many there are, and whatever becomes of them: one is a piece of work."""
+    csms_example([(12345, ("nowhere", number)) for number in range(10)])
+    told: list[Any] = []
+    with Poll(budget=0.0) as poll:
+        Dialling(poll, to("csms.example", 1), lambda *outcome: told.append(outcome))
+        steps = 0
+        while not told:
+            poll.step()
+            steps += 1
+    assert steps >= 12  # the context, the look-up, ten addresses
