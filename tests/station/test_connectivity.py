@@ -166,6 +166,17 @@ def test_disconnect_again_while_closing_stays_away():
     assert bench.state()["connection"]["state"] == "idle"
 
 
+def test_a_haste_that_was_called_off_is_no_haste_later():
+    bench = Bench()
+    bench.station.disconnect(bench.now)
+    bench.station.connect(bench.now)
+    bench.station.disconnect(bench.now)
+    bench.drain()
+    bench.mend()
+    bench.cut(back=True)
+    assert bench.station.next_timer() == bench.now + 10
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_nothing_is_said_on_a_link_that_closes(version):
     """After CloseLink neither calls nor answers go out, and commands have no effect."""

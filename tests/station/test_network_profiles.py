@@ -81,6 +81,19 @@ def test_a_lost_link_is_sought_where_it_was_then_elsewhere_then_there_again(vers
 
 
 @pytest.mark.requirement("B10.FR.03")
+@pytest.mark.parametrize("failed", range(7))
+def test_a_profile_that_is_chosen_begins_its_attempts_anew(failed):
+    bench = NetworkBench(*THREE, attempts=3, start=False)
+    bench.away(0, 1, 2)
+    bench.power_up()
+    fail(bench, failed)
+    bench.go_to(2)
+    rounds = [action.round for action in bench.done(OpenLink)]
+    assert fail(bench, 9) == [2, 2, 0, 0, 0, 1, 1, 1, 2]
+    assert [action.round for action in bench.done(OpenLink)] == [*rounds, *[rounds[-1]] * 8, rounds[-1] + 1]
+
+
+@pytest.mark.requirement("B10.FR.03")
 @given(
     outcomes=st.lists(st.sampled_from(["fails", "opens in silence", "serves"]), min_size=1, max_size=25),
     profiles=st.integers(1, 4),
@@ -254,6 +267,16 @@ def test_security_is_not_lowered_neither_at_once_nor_after_a_reboot(levels, last
         bench.go_to(int(last))
         assert bench.slot == int(last)
         check(bench)
+
+
+@pytest.mark.requirement("A05.FR.06")
+def test_what_is_left_out_does_not_change_whose_turn_it_is():
+    ways = [profile(0, "one", 2), profile(1, "one", 0), profile(2, "one", 2)]
+    bench = NetworkBench(*ways, autoconnect=False)
+    bench.go_to(2)
+    bench.cut(back=True)
+    bench.run(10)
+    assert bench.dialled[-2:] == [2, 2]
 
 
 @pytest.mark.requirement("A00.FR.005", "A05.FR.06")

@@ -12,6 +12,7 @@ from .network_bench import NetworkBench, profile
 
 HOLD, HAND_OVER = PinPolicy
 TWO = (profile(0, "one"), profile(1, "two"))
+THREE = (*TWO, profile(2, "two"))
 
 
 def facts(bench, csms):
@@ -237,6 +238,44 @@ def test_a_refusal_by_one_csms_touches_no_transaction_of_another():
     assert bench.done(FactHandedOver) == []
 
 
+def test_a_refusal_concerns_the_transactions_that_this_csms_was_told_of():
+    """Two hold the station to a version each; one of them takes it no longer."""
+    bench = NetworkBench(*TWO, sample_interval=60.0)
+    bench.start_charging()
+    bench.away(0)
+    bench.run(30)
+    bench.start_charging("B2", 2)
+    ours, theirs = bench.evse(1)["transaction"], bench.evse(2)["transaction"]
+    bench.reconfigure(*reversed(TWO), pin_policy=HAND_OVER)
+    bench.away(1)
+    bench.speaks[1], bench.reach[1] = V16, True
+    bench.power_loss()  # the second CSMS is the first one tried, and refuses 2.0.1
+    handed = [action.fact.transaction for action in bench.done(FactHandedOver)]
+    assert set(handed) <= {theirs}
+    bench.back(0)
+    bench.run(30)
+    assert bench.csms == "one"
+    bench.run(100)
+    assert {action.fact.transaction for action in bench.done(FactHandedOver)} == {theirs}
+    assert shape(bench, "one").count("-") == 1
+    assert ours in spoken_of(bench, "one")
+
+
+def test_what_the_operator_was_given_waits_for_no_csms():
+    bench = NetworkBench(*THREE, pin_policy=HAND_OVER)
+    bench.start_charging()
+    bench.away(0)
+    bench.run(30)
+    bench.suspend()
+    assert bench.queued == 1
+    assert bench.state()["queue"]["elsewhere"] == 0
+    assert len(bench.notices(NoticeKind.PINNED)) == 1
+    bench.go_to(2)  # another way to the same one, which is told once more that the station is there
+    assert len(bench.told("two", "BootNotification")) == 2
+    assert bench.evse()["transaction"] is not None
+    assert len(bench.notices(NoticeKind.PINNED)) == 1
+
+
 def test_a_fact_handed_over_may_be_thinned_out_before_it_goes():
     """The operator has it; that its row still waits for the next input must not matter."""
     settings = config(pin_policy=HAND_OVER, sample_interval=60.0, outbox_limit=5, dial_timeout=10_000.0)
@@ -284,7 +323,6 @@ MOVES = {
     "the disk is full": lambda bench: setattr(bench, "disk", False),
     "the disk has room": lambda bench: setattr(bench, "disk", True),
 }
-THREE = (profile(0, "one"), profile(1, "two"), profile(2, "two"))
 
 
 def spoken_of(bench, csms):

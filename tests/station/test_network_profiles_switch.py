@@ -217,16 +217,18 @@ def test_the_same_csms_by_another_way_is_still_made_to_wait(version):
     assert len(bench.sent("BootNotification")) == 2
 
 
-def test_a_boot_that_one_csms_asked_for_is_no_triggered_one_to_another():
-    bench = NetworkBench(*THREE[:2], start=False)
-    bench.verdicts["CSMS 0"] = ("Pending", 600)
+@pytest.mark.requirement("B02.FR.04")
+@pytest.mark.parametrize(("csms", "reason"), [("one", "Triggered"), ("two", "PowerUp")])
+def test_a_boot_that_one_csms_asked_for_is_no_triggered_one_to_another(csms, reason):
+    bench = NetworkBench(profile(0, "one"), profile(1, csms), start=False)
+    bench.verdicts["one"] = ("Pending", 600)
     bench.power_up()
     bench.ignores.add("Heartbeat")  # keeps the triggered boot waiting
     bench.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})
     bench.ask("TriggerMessage", {"requestedMessage": "BootNotification"})
     bench.away(0)
     bench.run(100)
-    assert [boot["reason"] for boot in bench.told("CSMS 1", "BootNotification")] == ["PowerUp"]
+    assert bench.told(csms, "BootNotification")[-1]["reason"] == reason
 
 
 @pytest.mark.requirement("B10.FR.10", "B04.FR.01")
@@ -258,6 +260,18 @@ def test_being_offline_is_to_be_without_any_csms(version, offline, told):
     bench.run(offline)
     bench.go_to(1)
     assert len(bench.sent("StatusNotification")) == told
+    assert bench.sent("BootNotification") == []
+
+
+@pytest.mark.requirement("B04.FR.01")
+def test_an_attempt_that_fails_does_not_end_being_offline():
+    bench = NetworkBench(*THREE[:1], offline_threshold=300.0)
+    bench.away(0)
+    bench.run(305)
+    bench.back(0)
+    bench.forget()
+    bench.run(60)
+    assert len(bench.sent("StatusNotification")) == 2
     assert bench.sent("BootNotification") == []
 
 

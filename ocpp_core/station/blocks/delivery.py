@@ -162,9 +162,7 @@ class Delivery:
     def _prepare(self, number: int, row: OutboxRow, dialect: StationDialect) -> OutboxRow | None:
         """Fix what the wire will say of a fact; None: the version says nothing of it, or not yet."""
         fact = row.fact
-        wire = self._wires.get(fact.transaction) or WireRow(dialect.version)
-        if not wire.began:
-            wire = replace(wire, csms=self._csms)
+        wire = replace(self._wires.get(fact.transaction) or WireRow(dialect.version), csms=self._csms)
         planned = dialect.plan(fact, wire)
         if planned is None:
             self._settle(number, fact, wire)

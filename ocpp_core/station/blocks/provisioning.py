@@ -73,7 +73,8 @@ class Provisioning:
         if self.status is RegistrationStatus.ACCEPTED:
             self._arm_heartbeat(now)
         else:
-            self._boot_due = _BOOT not in self._context.timers  # B02.FR.04: not before the interval is over
+            # B02.FR.04: not before the interval is over, unless that was asked for over the link before.
+            self._boot_due = self._boot_triggered or _BOOT not in self._context.timers
 
     def _change_csms(self, old: str, new: str) -> None:
         """What one CSMS asked for counts for it alone: an interval, a trigger."""
