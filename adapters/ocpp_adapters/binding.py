@@ -160,12 +160,13 @@ def explain(error: OSError, binding: Binding, host: str) -> DialError:
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an address, which needs no looking up."""
+    """Whether this is an address, which needs no looking up; its zone is the name or number of an interface."""
+    _, zoned, zone = host.partition("%")
     try:
         ip_address(host)
     except ValueError:
         return False
-    return True
+    return not zoned or _is_interface(zone)
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -174,7 +175,7 @@ def family_of(address: str) -> socket.AddressFamily:
 
 
 def _is_interface(name: str) -> bool:
-    return 0 < len(name.encode()) <= _INTERFACE_LENGTH and name.isprintable() and not set(name) & set("/: ")
+    return name.isprintable() and 0 < len(name.encode()) <= _INTERFACE_LENGTH and not set(name) & set("/: ")
 
 
 def _with_scope(host: str, port: int) -> SocketAddress:

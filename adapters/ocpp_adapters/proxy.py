@@ -37,6 +37,10 @@ class Proxy:
             raise ConfigurationError("a proxy's password needs a user")
         if self.user is not None and ":" in self.user:
             raise ConfigurationError("a proxy's user name has no colon (RFC 7617)")
+        try:
+            f"{self.user}{self.password}".encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError("a proxy's user and password are text: UTF-8") from None
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -132,6 +136,7 @@ class Tunnel:
     def _wants(self, answer: h11.Response) -> str:
         challenges = [value for name, value in answer.headers if name.endswith(b"-authenticate")]
         schemes = [value.split(None, 1)[0].decode("ascii", "replace") for value in challenges if value]
+        schemes = [scheme for scheme in schemes if scheme.isprintable()]  # they go into a log
         if schemes and not any(scheme.lower() == "basic" for scheme in schemes):
             return f"wants {', '.join(schemes)[:40]} authentication; what we have is Basic"
         if self._proxy.user is None:

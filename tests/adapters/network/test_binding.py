@@ -44,7 +44,11 @@ def test_what_is_configured_as_one_value(text: str, expected: Binding, family: i
 
 
 @pytest.mark.parametrize(
-    "text", [" ", "a" * 16, "ä" * 8, "eth0/1", "eth0:1", "eth 0", "eth\0", "eth\n", "1.2.3.4/24"]
+    "text",
+    [
+        *(" ", "a" * 16, "ä" * 8, "eth0/1", "eth0:1", "eth 0", "eth\0", "eth\n", "eth\udcff", "1.2.3.4/24"),
+        *("fe80::1%eth\0", "fe80::1%eth\udcff", "fe80::1%" + "a" * 16),
+    ],
 )
 def test_what_can_be_no_interface(text: str) -> None:
     with pytest.raises(ConfigurationError, match="interface"):

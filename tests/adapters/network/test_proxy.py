@@ -84,6 +84,11 @@ def test_credentials_that_the_proxy_refuses() -> None:
     )
 
 
+def test_a_proxy_puts_no_control_characters_into_our_log() -> None:
+    answer = b"HTTP/1.1 407 \r\nProxy-Authenticate: \x1b[2J\r\nProxy-Authenticate: NTLM\r\n\r\n"
+    assert answered(answer, []) == WHO + "wants NTLM authentication; what we have is Basic"
+
+
 def test_bytes_behind_the_answer_are_no_tunnel() -> None:
     tunnel = Tunnel(PLAIN, "csms.example", 443)
     with pytest.raises(DialError, match="sent something after its answer") as error:
@@ -157,6 +162,7 @@ def test_a_url_of_a_proxy(url: str, expected: Proxy) -> None:
         "http://jo:open#opensesame@proxy.example:3128",
         "http://jo:opensesame@[::1:3128",
         "http://j%3ao:opensesame@proxy.example:3128",
+        "http://jo:opensesame\udcff@proxy.example:3128",
     ],
 )
 def test_no_url_of_a_proxy_and_the_password_is_not_told(url: str) -> None:
