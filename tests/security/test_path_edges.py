@@ -110,6 +110,15 @@ def test_a_path_length_counts_what_is_between_and_not_self_issued() -> None:
             assert found == (
                 certificates(leaf, *reversed(chain)) if depth <= allowed else Fault.PATH_TOO_LONG
             )
+    # The limit of a CA below the root does not count that CA itself.
+    for allowed in range(2):
+        sub = ROOT.sub("Limited", path_length=allowed)
+        lower = [sub]
+        for number in range(allowed):
+            lower.append(lower[-1].sub(f"Lower {number}"))
+        leaf, deepest = lower[-1].leaf(), lower[-1].sub("Deepest")
+        assert search(leaf, lower, [ROOT]) == certificates(leaf, *reversed(lower), ROOT)
+        assert search(deepest.leaf(), [*lower, deepest], [ROOT]) is Fault.PATH_TOO_LONG
     limited = root("Limited", path_length=0)
     own = ec_key()
     wish = Wish(ca=True, usage=CA_USAGE)

@@ -73,14 +73,12 @@ def element(tag: int, content: bytes) -> bytes:
     return bytes([tag]) + length + content
 
 
-def without_next_update(issuer: Authority) -> bytes:
-    """The library makes no such list, though the standard's syntax has it."""
-    parsed = x509.load_der_x509_crl(issuer.crl(begin=NOW - DAY))
-    tbs = parsed.tbs_certlist_bytes
+def rewritten(issuer: Authority, der: bytes, old: bytes, new: bytes) -> bytes:
+    """A list that the library does not make, and that the issuer signed nevertheless."""
+    tbs = x509.load_der_x509_crl(der).tbs_certlist_bytes
     content = tbs[2:] if tbs[1] < 128 else tbs[2 + (tbs[1] & 0x7F) :]
-    later = element(0x17, f"{NOW + 7 * DAY:%y%m%d%H%M%SZ}".encode())
-    assert content.count(later) == 1
-    signed = element(0x30, content.replace(later, b""))
+    assert content.count(old) == 1
+    signed = element(0x30, content.replace(old, new))
     assert isinstance(issuer.key, ec.EllipticCurvePrivateKey)
     signature = issuer.key.sign(signed, ec.ECDSA(SHA256))
     algorithm = element(0x30, bytes.fromhex("06082a8648ce3d040302"))
@@ -88,13 +86,29 @@ def without_next_update(issuer: Authority) -> bytes:
 
 
 def test_a_list_without_next_update_is_believed_for_a_week() -> None:
-    der = without_next_update(SUB)
-    crl = parse_crl(der)
+    later = element(0x17, f"{NOW + 7 * DAY:%y%m%d%H%M%SZ}".encode())
+    crl = parse_crl(rewritten(SUB, SUB.crl(begin=NOW - DAY), later, b""))
     assert crl.next_update == NOW + 6 * DAY
     assert revocation(crl, LEAF, SUB.certificate, NOW + 6 * DAY) is Revocation.GOOD
     with pytest.raises(CertificateError) as caught:
         check_crl(crl, SUB.certificate, NOW + 7 * DAY)
     assert caught.value.fault is Fault.NOT_CURRENT
+
+
+def test_an_entry_that_contradicts_itself_is_not_passed_over() -> None:
+    """Two extensions of one kind: nobody knows which is meant."""
+    entry = x509.RevokedCertificateBuilder().serial_number(LEAF.serial).revocation_date(NOW)
+    for last in (4, 5):
+        oid = x509.ObjectIdentifier(f"1.2.3.{last}")
+        entry = entry.add_extension(x509.UnrecognizedExtension(oid, b"\x05\x00"), False)
+    builder = x509.CertificateRevocationListBuilder(issuer_name=SUB.name).last_update(NOW)
+    builder = builder.next_update(NOW + DAY).add_revoked_certificate(entry.build())
+    der = builder.sign(SUB.key, SHA256).public_bytes(Encoding.DER)
+    assert revocation(parse_crl(der), LEAF, SUB.certificate, NOW) is Revocation.REVOKED
+    twice = rewritten(SUB, der, bytes.fromhex("06032a0305"), bytes.fromhex("06032a0304"))
+    with pytest.raises(CertificateError) as caught:
+        revocation(parse_crl(twice), LEAF, SUB.certificate, NOW)
+    assert caught.value.fault is Fault.MALFORMED
 
 
 # Responses.

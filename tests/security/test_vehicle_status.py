@@ -115,6 +115,10 @@ def test_a_status_is_kept_until_it_is_out_of_date_and_a_week_at_most(cars: vehic
 def test_the_oldest_of_a_thousand_goes_first(cars: vehicle.VehicleStatus) -> None:
     others = [entry(replace(CAR_NAME, serial_number=f"f{number:08x}")) for number in range(2000)]
     cars.take([entry(CAR_NAME), *others[:998], entry(SUB_NAME)], NOW)
+    useless = [replace(other, status=None) for other in others[998:1500]]
+    useless += [replace(other, next_update=NOW) for other in others[1500:]]
+    cars.take(useless, NOW)  # what says nothing takes nobody's place
+    assert cars.requests(CHAIN, NOW) == ()
     cars.take([entry(CAR_NAME)], NOW)  # said anew: it is the youngest now
     for until, missing in ((1996, ()), (1997, BOTH[1:]), (1998, BOTH)):
         cars.take(others[998:until], NOW)

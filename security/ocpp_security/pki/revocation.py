@@ -38,8 +38,8 @@ def check_revocation(path: Path, evidence: Evidence, at: datetime, *, require: b
 def crl_status(path: Path, crls: Sequence[RevocationList], at: datetime) -> Revocation:
     """The worst that lists say of a path."""
     statuses = {_status(c, issuer, Evidence(crls), at) for c, issuer in path.links()}
-    worst = (Revocation.REVOKED, Revocation.UNKNOWN, Revocation.GOOD)
-    return next((status for status in worst if status in statuses), Revocation.GOOD)
+    bad = (Revocation.REVOKED, Revocation.UNKNOWN)
+    return next((status for status in bad if status in statuses), Revocation.GOOD)
 
 
 def _status(certificate: Certificate, issuer: Certificate, evidence: Evidence, at: datetime) -> Revocation:
