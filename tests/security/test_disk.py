@@ -104,11 +104,11 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     def fail(*_: object, **__: object) -> None:
         raise OSError(5, os.strerror(5))
 
-    for name in ("replace", "mkdir"):
+    for name in ("replace", "mkdir", "unlink"):
         with monkeypatch.context() as patch:
             patch.setattr(Path, name, fail)
             with pytest.raises(CertificateStoreError, match=r"cannot write .+: Input/output error"):
-                disk.write(tmp_path / ("file" if name == "replace" else "folder/file"), b"new")
+                disk.write(tmp_path / ("folder/file" if name == "mkdir" else "file"), b"new")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -175,6 +175,42 @@ def test_a_link_whose_folder_was_lost_is_made_anew(tmp_path: Path) -> None:
     links.point(link, LEAF, key)
     assert parse_bundle((link / "chain.pem").read_bytes()) == LEAF.chain
     assert (link / "key.pem").readlink() == key
+
+
+def test_a_link_that_leads_where_it_should_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "current"
+    monkeypatch.chdir(tmp_path)
+    links.point(link, LEAF, Path("one.key"))
+    assert (link / "key.pem").readlink() == tmp_path / "one.key"  # wherever it is followed from
+    before = [(path.lstat().st_ino, path.lstat().st_ctime_ns) for path in (link, link / "leaf.pem")]
+    links.point(link, LEAF, Path("one.key"))
+    after = [(path.lstat().st_ino, path.lstat().st_ctime_ns) for path in (link, link / "leaf.pem")]
+    assert after == before
+
+
+def test_what_cannot_be_cleared_away_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = tmp_path / "current"
+    links.point(link, LEAF, None)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "rmdir", fail)
+    links.point(link, LEAF20, None)
+    assert parse_bundle((link / "leaf.pem").read_bytes()) == LEAF20.chain
+
+
+def test_what_is_looked_at(tmp_path: Path) -> None:
+    for name in ("b.pem", "a.PEM", "c.txt", "pem"):
+        (tmp_path / name).write_text(name)
+    suffixes = frozenset({".pem"})
+    assert [path.name for path in disk.files(tmp_path, suffixes)] == ["a.PEM", "b.pem"]
+    assert disk.files(tmp_path / "c.txt", suffixes) == [tmp_path / "c.txt"]  # a file that was named
+    assert disk.files(tmp_path / "nothing", suffixes) == []
+    assert disk.read(tmp_path / "pem") == b"pem"
+    assert disk.read(tmp_path / "pem" / "nothing") is None
 
 
 # Bounds.

@@ -30,7 +30,7 @@ def write(path: Path, data: bytes) -> None:
         sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
         raise CertificateStoreError(f"cannot write {path}: {error.strerror}") from error
 
 
