@@ -1,7 +1,7 @@
 """Fuzz what is configured of a way to a CSMS: ``python fuzz/fuzz_addresses.py fuzz/corpus/addresses``.
 
-The first byte chooses what the rest is: a connection URL, an identity, a proxy, an interface or address. It is
-refused by :class:`ConfigurationError`, or everything made of it works.
+The first byte chooses what the rest is: a connection URL, an identity, a proxy, an interface or address.
+It is refused by :class:`ConfigurationError`, or everything made of it works.
 """
 
 import socket

@@ -84,13 +84,15 @@ def _read(chain: Sequence[str]) -> PeerCertificate:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    certificate = x509.load_pem_x509_certificate(chain[0].encode())
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    owners = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     try:
+        certificate = x509.load_pem_x509_certificate(chain[0].encode())
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        owners = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         others = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         others = x509.SubjectAlternativeName([])
+    except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(error) from error
     return PeerCertificate(
         common_name=str(names[0].value) if len(names) == 1 else None,
         organizations=tuple(str(owner.value) for owner in owners),

@@ -160,7 +160,7 @@ def explain(error: OSError, binding: Binding, host: str) -> DialError:
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an address, which needs no looking up; its zone is the name or number of an interface."""
+    """Whether this is an address, which needs no looking up; a zone must be able to be an interface."""
     _, zoned, zone = host.partition("%")
     try:
         ip_address(host)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ocpp_adapters.asgi_tls import extension_of, told
 from ocpp_adapters.tls_peer import TlsElsewhere, peer_certificate
@@ -86,3 +88,18 @@ def test_what_was_not_verified_or_cannot_be_read_does_not_count(
         monkeypatch.setitem(sys.modules, "cryptography", None)
         assert told(scope(extension)) == TlsElsewhere(None)
     assert caplog.text.count("does not count") == 2
+
+
+def test_a_name_of_a_kind_that_nobody_reads_is_no_crash(root: Authority) -> None:
+    """An x400Address: cryptography knows of it only that it is not supported."""
+    key, name = pki.make_key("ec"), root.certificate.subject
+    names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3023000"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(pki.NOW)
+        .not_valid_after(pki.NOW + pki.DAY)
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM).decode()
+    assert told(scope({"client_cert_chain": [pem]})) == TlsElsewhere(None)
