@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ocpp_security.errors import CertificateStoreError
 from ocpp_security.pki.certificate import parse_bundle
@@ -81,6 +82,17 @@ def test_octets_are_handed_to_the_system_before_they_are_made_durable(
     monkeypatch.setattr(os, "fsync", look)
     disk.write(tmp_path / "file", b"x" * 1000)
     assert sizes[0] == 1000
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    def opened() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))
+
+    before = opened()
+    disk.write(tmp_path / "folder" / "file", b"1")
+    disk.read(tmp_path / "folder" / "file")
+    disk.remove(tmp_path / "folder" / "file")
+    assert opened() == before
 
 
 def test_a_link_is_durable_when_all_that_it_leads_to_is(journal: Journal, tmp_path: Path) -> None:
@@ -202,7 +214,7 @@ def test_what_cannot_be_cleared_away_is_no_obstacle(tmp_path: Path, monkeypatch:
     assert parse_bundle((link / "leaf.pem").read_bytes()) == LEAF20.chain
 
 
-def test_what_is_looked_at(tmp_path: Path) -> None:
+def test_what_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("b.pem", "a.PEM", "c.txt", "pem"):
         (tmp_path / name).write_text(name)
     suffixes = frozenset({".pem"})
@@ -211,6 +223,45 @@ def test_what_is_looked_at(tmp_path: Path) -> None:
     assert disk.files(tmp_path / "nothing", suffixes) == []
     assert disk.read(tmp_path / "pem") == b"pem"
     assert disk.read(tmp_path / "pem" / "nothing") is None
+    monkeypatch.setattr(disk, "MAX_FILES", 1)
+    assert [path.name for path in disk.files(tmp_path, suffixes)] == ["a.PEM"]
+
+
+# What files hold.
+
+
+def test_a_certificate_beside_its_key_in_one_file_counts(tmp_path: Path) -> None:
+    key = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    folder = tmp_path / "client" / "cso"
+    folder.mkdir(parents=True)
+    (folder / "both.pem").write_text(key + pem(LEAF.certificate))
+    (folder / "key.pem").write_text(key)
+    store = CertificateFiles(Layout.under(tmp_path))
+    assert store.load().leaves == (LEAF,)
+    assert store.problems == ()
+
+
+def test_what_was_installed_is_trusted_though_others_have_a_copy(tmp_path: Path) -> None:
+    """A root that another root signed looks like a sub-CA; that it was installed says what it is."""
+    store = CertificateFiles(Layout.under(tmp_path))
+    signed = ROOT.sub("New root")
+    (tmp_path / "ca" / "csms").mkdir(parents=True)
+    for name in ("A.pem", "Z.pem"):
+        (tmp_path / "ca" / "csms" / name).write_text(pem(signed))
+    inventory = store.load()
+    assert (inventory.trusted(CSMS), inventory.intermediates) == ((), (signed.certificate,))
+    assert store.apply([put(signed)]).trusted(CSMS) == (signed.certificate,)
+    assert store.apply([remove(signed)]).trusted(CSMS) == ()
+    assert list((tmp_path / "ca" / "csms").iterdir()) == []  # every copy
+
+
+def test_the_file_that_is_to_blame_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca" / "csms").mkdir(parents=True)
+    for name in ("A.pem", "B.pem"):
+        (tmp_path / "ca" / "csms" / name).write_text(pem(LEAF.certificate))
+    store = CertificateFiles(Layout.under(tmp_path))
+    store.load()
+    assert store.problems == (f"{tmp_path / 'ca' / 'csms' / 'A.pem'}: not a CA certificate",)
 
 
 # Bounds.

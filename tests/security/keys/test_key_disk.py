@@ -48,6 +48,14 @@ def test_octets_are_handed_to_the_system_before_they_are_made_durable(
     assert sizes[0] == 1000
 
 
+def test_no_descriptor_stays_open(folder: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    FileKeyStore(folder).create("leaf")
+    FileKeyStore(folder).load("leaf")
+    FileKeyStore(folder).delete("leaf")
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
 def test_directories_above_are_nobodys_secret(tmp_path: Path) -> None:
     previous = os.umask(0o022)
     try:
