@@ -184,6 +184,11 @@ class OwnKeyError(ssl.SSLError):
         self.__cause__ = self.cause = cause
 
 
+class OursRefusedError(ssl.SSLError):
+    """The peer has sent handshake_failure after it had chosen a suite and shown its certificate: what it does
+    not like is ours, or our having none (RFC 5246 §7.4.6). TLS 1.3 has alerts that say so."""
+
+
 def explained(error: ssl.SSLError, context: ssl.SSLContext) -> ssl.SSLError:
     """What a handshake has raised, or OwnKeyError if its own key is to blame, of which OpenSSL knows nothing.
 
@@ -217,6 +222,8 @@ def diagnose(error: OSError, *, server: bool = False) -> Diagnosis:
         return diagnosis(error.fault, error.detail, server=server)
     if isinstance(error, OwnKeyError):
         return Diagnosis(TlsFault.OWN_KEY, None, str(error.cause)[:_MAX_DETAIL], error.cause)
+    if isinstance(error, OursRefusedError):
+        return diagnosis(TlsFault.REFUSED_OURS, "handshake failure after its certificate", server=server)
     if isinstance(error, ssl.SSLCertVerificationError):
         # Only OpenSSL's own errors have these attributes.
         fault = _VERIFY.get(getattr(error, "verify_code", 0), TlsFault.BAD_CERTIFICATE)

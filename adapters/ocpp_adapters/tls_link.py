@@ -13,7 +13,16 @@ from ocpp_core import LocalProtocolError
 from ocpp_core.values import value
 from ocpp_core.wire import CloseTransport, SendBytes
 
-from .tls_failures import CertificateRefusedError, Diagnosis, TlsFault, diagnose, diagnosis, explained
+from .tls_failures import (
+    CertificateRefusedError,
+    Diagnosis,
+    OursRefusedError,
+    TlsFault,
+    diagnose,
+    diagnosis,
+    explained,
+)
+from .tls_peer import sent_chain
 
 _CHUNK: Final = 64 << 10
 
@@ -199,8 +208,14 @@ class TlsLink:
         self._flush()
 
     def _failed(self, error: ssl.SSLError) -> None:
+        if getattr(error, "reason", None) == "SSLV3_ALERT_HANDSHAKE_FAILURE" and self._chosen():
+            error = OursRefusedError(*error.args)
         self.error = explained(error, self.object.context)
         self._fail(diagnose(self.error, server=self._server))
+
+    def _chosen(self) -> bool:
+        """Whether the server has chosen a version and a suite: its certificate comes after that."""
+        return not self._server and bool(sent_chain(self.object))
 
     def _fail(self, reason: Diagnosis) -> None:
         self._flush()  # the alert

@@ -373,4 +373,8 @@ def _told(error: Exception) -> str:
     reason = getattr(error, "reason", None)
     if reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}:
         return "the private key does not belong to the certificate"
+    if reason == "NO_CERTIFICATE_OR_CRL_FOUND":
+        return "there is no PEM certificate or revocation list in it"
+    if isinstance(error, ssl.SSLError) and "PEM lib" in str(error):
+        return "one of them is no PEM file of its kind, or the key has another password"
     return reason or getattr(error, "strerror", None) or str(error)

@@ -73,7 +73,7 @@ def examine(question: Question) -> Iterator[Finding]:
     except OSError as error:
         yield problem(f"cannot connect to {endpoint.host} port {endpoint.port}: {error.strerror or error}")
         return
-    if seen.failed is not None and seen.failed.fault is not TlsFault.REFUSED_OURS:
+    if not seen.agreed:
         yield problem(f"no TLS at all: {seen.failed}")
         return
     if seen.established is not None:
@@ -124,7 +124,7 @@ def _as_station(route: Route, question: Question) -> Iterator[Finding]:
 def _versions(route: Route, timeout: float) -> Iterator[Finding]:
     for name, (version, wanted) in _VERSIONS.items():
         outcome = _try(route, curious(version, version), timeout)
-        if (outcome.established is not None) is wanted:
+        if outcome.agreed is wanted:
             yield ok(f"{name} is {'offered' if wanted else 'refused'}")
         elif wanted:
             yield note(f"{name} is not offered")
@@ -136,7 +136,7 @@ def _suites(route: Route, timeout: float) -> Iterator[Finding]:
     tls12 = ssl.TLSVersion.TLSv1_2
     for name, cipher in _SUITES.items():
         outcome = _try(route, curious(tls12, tls12, cipher), timeout)
-        if outcome.established is not None:
+        if outcome.agreed:
             yield ok(f"{name} is offered")
         else:
             yield note(f"{name} is not offered, which a CSMS must do (A00.FR.318)")

@@ -17,12 +17,17 @@ _READ_SIZE = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one handshake: either failed, or established."""
+    """What came of one handshake: established, or failed; with TLS 1.3 perhaps one after the other."""
 
     failed: Diagnosis | None
     established: Established | None
     chain: tuple[bytes, ...] = ()
     """As the server sent it, DER."""
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the server has taken version and suite, even if it then missed a certificate of ours."""
+        return self.established is not None or bool(self.chain)
 
 
 def shake_hands(route: Route, context: ssl.SSLContext, timeout: float, *, linger: float = 0.0) -> Outcome:
@@ -39,7 +44,7 @@ def shake_hands(route: Route, context: ssl.SSLContext, timeout: float, *, linger
                     established = action
                     connection.settimeout(linger)
                 elif isinstance(action, TlsFailed):
-                    return Outcome(action.diagnosis, established)
+                    return Outcome(action.diagnosis, established, sent_chain(link.object))
             settled = established is not None and not linger
             if settled or link.state is TlsState.CLOSED or not _receive(connection, link):
                 return Outcome(None, established, sent_chain(link.object))

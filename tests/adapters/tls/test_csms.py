@@ -145,6 +145,28 @@ def test_a_station_without_a_certificate_is_refused(
     assert both.csms.failed.fault is TlsFault.NO_CERTIFICATE
     assert both.csms.failed.event is SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE
     assert both.station.failed is not None
+    assert (
+        both.station.failed.fault is TlsFault.REFUSED_OURS
+    )  # though TLS 1.2's alert is that of no common suite
+    assert both.station.failed.event is SecurityEvent.FAILED_TO_AUTHENTICATE_AT_CSMS
+
+
+@pytest.mark.requirement("A00.FR.316")
+def test_no_common_suite_is_told_apart_also_where_a_session_is_offered(
+    root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    """It is not taken for a refusal after the CSMS's certificate: the session's is none that was sent now."""
+    ours = StationTls(trust=(root.file,), ciphers=("ECDHE-RSA-AES256-GCM-SHA384",)).context()
+    newest = ssl.TLSVersion.TLSv1_2
+    first = connect(ours, CsmsTls(credentials=(server[1].credential,), maximum=newest).context())
+    assert first.station.received == b"world"
+    other = CsmsTls(
+        credentials=(server[1].credential,), maximum=newest, ciphers=("ECDHE-RSA-AES128-GCM-SHA256",)
+    )
+    both = connect(ours, other.context())
+    assert both.station.failed is not None
+    assert both.station.failed.fault is TlsFault.CIPHER_SUITE
+    assert both.station.failed.event is SecurityEvent.INVALID_TLS_CIPHER_SUITE
 
 
 @pytest.mark.requirement("A00.FR.407", "A00.FR.702")

@@ -141,6 +141,25 @@ async def test_a_client_certificate_is_wanted_and_its_key_must_fit(
     assert "the peer refuses our certificate" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_what_is_offered_is_seen_without_a_client_certificate(
+    newest: ssl.TLSVersion, root: Authority, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = csms(
+        root.leaf("localhost"), trust=(root.file,), profile=SecurityProfile.TLS_CERTIFICATE, maximum=newest
+    )
+    ours, trust = root.leaf("SN-1"), ("--ca", str(root.file))
+    shown = ("--cert", str(ours.chain), "--key", str(ours.key_file))
+    for options, status, words in (((), 1, "give --cert and --key"), (shown, 0, "A station can connect.")):
+        assert await consult(context, *trust, *options) == status
+        said = capsys.readouterr().out
+        assert words in said
+        assert "certificate 0: O=Example CSO,CN=localhost" in said
+        assert "TLS 1.2 is offered" in said
+        assert "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 is offered" in said
+        assert "TLS_RSA_WITH_AES_128_GCM_SHA256 is not offered" in said
+
+
 async def test_wildcards_and_lists(
     root: Authority, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
