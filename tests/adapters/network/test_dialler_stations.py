@@ -49,6 +49,7 @@ def held_to(waits: list[float], doublings: tuple[int, ...]) -> None:
         assert MINIMUM * 2**times - 0.005 <= wait <= MINIMUM * 2**times + RANDOM + SLACK, waits
 
 
+@pytest.mark.requirement("2.0.1-J-5.3", "2.1-J-5.4")
 def test_a_silent_csms_is_dialled_again_after_the_back_off(run: Callable[..., None]) -> None:
     """It has said something, and then answers no ping: each time the first wait."""
     seen = Seen()
@@ -59,6 +60,7 @@ def test_a_silent_csms_is_dialled_again_after_the_back_off(run: Callable[..., No
     held_to(seen.waits[:3], (0, 0, 0))
 
 
+@pytest.mark.requirement("2.0.1-J-5.3", "2.1-J-5.4")
 def test_the_back_off_grows_while_nothing_but_a_websocket_answers(run: Callable[..., None]) -> None:
     """Each link opens and ends by a pong that does not come: the CSMS behind it has said nothing."""
     seen = Seen()
@@ -68,6 +70,7 @@ def test_the_back_off_grows_while_nothing_but_a_websocket_answers(run: Callable[
     held_to(seen.waits[:4], (0, 1, 2, 2))
 
 
+@pytest.mark.requirement("2.0.1-J-5.3", "2.1-J-5.4")
 def test_the_back_off_grows_while_nobody_is_there(run: Callable[..., None], free_port: int) -> None:
     seen = Seen()
     run(to(free_port), seen, lambda _: len(seen.dialled) > 4, SETTINGS)
@@ -77,6 +80,7 @@ def test_the_back_off_grows_while_nobody_is_there(run: Callable[..., None], free
     held_to(seen.waits[:4], (0, 1, 2, 2))
 
 
+@pytest.mark.requirement("2.0.1-J-5.3", "2.1-J-5.4")
 def test_the_back_off_grows_while_nobody_answers(run: Callable[..., None]) -> None:
     seen = Seen()
     with black_hole() as port:
