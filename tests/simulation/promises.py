@@ -235,10 +235,7 @@ def _said_is_what_was_delivered(world: "World", books: list[Account]) -> None:
     for fact in world.watch.handed_over:
         if fact.phase is Phase.ENDED:
             begin, end = fact.samples[0].quantities[0].value, fact.meter_wh
-            sent = any(
-                account.evse == fact.evse and _near(account.span[0], begin) and _near(account.span[1], end)
-                for account in books
-            )
+            sent = any(account.evse == fact.evse and _spans(account, begin, end) for account in books)
             said[fact.evse] += 0.0 if sent else end - begin  # what was sent may be handed over as well
     for number, outlet in world.site.outlets.items():
         delivered = outlet.watt_ms / MS_PER_HOUR
@@ -247,8 +244,10 @@ def _said_is_what_was_delivered(world: "World", books: list[Account]) -> None:
         )
 
 
-def _near(told: float, truth: float) -> bool:
-    return abs(told - truth) <= 0.5
+def _spans(account: Account, begin: float, end: float) -> bool:
+    """Whether a transaction was told to begin and end at these registers (in 1.6 they are rounded)."""
+    rounding = 0.5 if account.version is OcppVersion.V16 else 1e-6
+    return all(abs(told - true) <= rounding for told, true in zip(account.span, (begin, end), strict=True))
 
 
 def _heard_is_what_is_billed(world: "World", central: Central, books: list[Account]) -> None:

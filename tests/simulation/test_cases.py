@@ -34,6 +34,12 @@ ONCE_BROKEN: dict[str, str] = {
         '"verdicts":["Rejected"],"heartbeat_s":30,"config":{"sample_interval":0,"ended_interval":15,'
         '"ended_samples_limit":3,"outbox_limit":8,"stop_tx_on_invalid_id":false,"attempts":1}}'
     ),
+    "the operator was given a fact that no store had taken, and after a power loss another in its place": (
+        '{"version":"any","script":"another_csms","seed":18092,"power_loss":[31,43],"off_ms":200000,'
+        '"cut":[45],"silence_ms":5003,"contactor_ms":8000,"store":[8,17,34],"misanswers":[[20,"unheard"]],'
+        '"verdicts":["Pending","Accepted"],"config":{"sample_interval":0,"outbox_limit":8,"attempts":2,'
+        '"pin_policy":"hand over","network_profiles":["one","two"],"network_attempts":1}}'
+    ),
 }
 """What broke -> the case that showed it."""
 

@@ -276,6 +276,31 @@ def test_what_the_operator_was_given_waits_for_no_csms():
     assert len(bench.notices(NoticeKind.PINNED)) == 1
 
 
+@pytest.mark.requirement("E04.FR.01")
+def test_the_operator_hears_of_no_fact_before_it_is_durable():
+    """Else a power loss undoes it, and what the station then makes of the transaction is another fact."""
+    bench = NetworkBench(*TWO, pin_policy=HAND_OVER)
+    bench.start_charging()
+    bench.away(0)
+    bench.run(30)
+    bench.forget()
+    bench.disk = False
+    bench.suspend()
+    bench.charge(1)
+    bench.resume()
+    bench.unplug()
+    bench.run(1)
+    assert bench.done(FactHandedOver) == []
+    durable = bench.store.load()
+    bench.disk = True
+    bench.run(10)
+    handed = [action.fact for action in bench.done(FactHandedOver)]
+    assert [fact.phase for fact in handed] == ["Updated", "Updated", "Ended"]
+    assert bench.queued == 0
+    assert "wires" in durable
+    assert "wires" not in bench.store.load()
+
+
 def test_a_fact_handed_over_may_be_thinned_out_before_it_goes():
     """The operator has it; that its row still waits for the next input must not matter."""
     settings = config(pin_policy=HAND_OVER, sample_interval=60.0, outbox_limit=5, dial_timeout=10_000.0)

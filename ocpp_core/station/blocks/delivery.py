@@ -54,7 +54,7 @@ class Delivery:
         self._online_from = self._next
         """The first fact that was recorded over the present link."""
         self._handed_over = {key for key, wire in wires.items() if wire.handed_over}
-        self._passed_on: list[int] = []
+        self._passed_on: dict[int, FactHandedOver] = {}
         """Facts handed to the operator, whose rows go once that was carried out."""
 
     # what others may ask
@@ -291,19 +291,23 @@ class Delivery:
     def pass_on(self) -> None:
         """Give the operator the facts of transactions handed over; called after every input.
 
-        A fact's row goes only after the next input, when the adapter has carried out what told of it: the
-        operator may hear of a fact twice, but of each.
+        The operator hears of a fact when it is durable; its row goes only after the next input, when the
+        adapter has carried out what told of it. He may hear of a fact twice, but of each, and of none that
+        never was.
         """
+        withholds = self._context.out.withholds
+        waiting = {number: action for number, action in self._passed_on.items() if withholds(action)}
         for number in self._passed_on:
-            if number in self._facts:  # else it was thinned out since
+            if number not in waiting and number in self._facts:  # else it was thinned out since
                 fact = self._facts[number].fact
                 self._settle(number, fact, self._wire(fact))
-        self._passed_on = []
+        self._passed_on = waiting
         for number, row in self._facts.items() if self._handed_over else ():
-            if row.fact.transaction in self._handed_over:
+            if row.fact.transaction in self._handed_over and number not in waiting:
                 wire, attempted = self._wire(row.fact), row.sent is not None
-                self._context.out.do(FactHandedOver(row.fact, wire.version, wire.csms_id, attempted))
-                self._passed_on.append(number)
+                action = FactHandedOver(row.fact, wire.version, wire.csms_id, attempted)
+                self._context.out.do(action, durable=True)
+                self._passed_on[number] = action
 
     # rows
 
