@@ -69,38 +69,39 @@ class StationRunner(Runner):
         self._tasks.start_soon(self._connect, route, dialling)
 
     def _stop_dialling(self) -> None:
-        if self._dialling is not None:
-            self._dialling.cancel()
+        dialling, self._dialling = self._dialling, None
+        if dialling is not None:
+            dialling.cancel()
 
     async def _connect(self, route: Route, dialling: anyio.CancelScope) -> None:
-        try:
-            stream = await self._attempt(route, dialling)
-        except Exception as error:
-            self._dial_failed(error)
+        outcome = await self._attempt(route, dialling)
+        if dialling is not self._dialling:
+            if not isinstance(outcome, Exception):
+                await anyio.aclose_forcefully(outcome)  # it came just when it was given up
             return
-        link = ClientStream(stream, route.config, StationSession(self), self._entropy)
+        self._dialling = None
+        if isinstance(outcome, Exception):
+            self._dial_failed(outcome)
+            return
+        link = ClientStream(outcome, route.config, StationSession(self), self._entropy)
         self._attach(link)
         try:
-            outcome = await link.run()
+            over = await link.run()
         finally:
             self.forget(link)
-        self._link_over(link, outcome)
+        self._link_over(link, over)
 
-    async def _attempt(self, route: Route, dialling: anyio.CancelScope) -> ByteStream:
-        """Dial; raises why there is no connection."""
-        stream: ByteStream | None = None
+    async def _attempt(self, route: Route, dialling: anyio.CancelScope) -> ByteStream | Exception:
+        """Dial; a connection, or why there is none."""
+        outcome: ByteStream | Exception = TimeoutError("no connection in time")
         try:
             with dialling:
                 # Once for the connection, once for TLS, which are to say what is wrong themselves.
                 dialling.deadline = anyio.current_time() + 2 * route.config.handshake_timeout
-                stream = await self._dial(route)
-        finally:
-            self._dialling = None
-        if stream is not None:
-            return stream
-        if anyio.current_time() < dialling.deadline:
-            raise ConnectionAbortedError("given up")
-        raise TimeoutError("no connection in time")
+                outcome = await self._dial(route)
+        except Exception as error:
+            outcome = error
+        return outcome
 
 
 @asynccontextmanager

@@ -92,9 +92,13 @@ class PolledLink:
         if isinstance(connection, Exception):
             self._failure = connection
             return
-        self._driver = ClientSocket(
-            connection, self._config, self.session, self._entropy, ssl_context=context
-        )
+        try:
+            self._driver = ClientSocket(
+                connection, self._config, self.session, self._entropy, ssl_context=context
+            )
+        except Exception as error:
+            self._failure = error
+            return
         Carried(self._poll, self._driver, self._ended)
 
     def _ended(self) -> None:

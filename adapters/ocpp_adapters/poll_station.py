@@ -17,7 +17,7 @@ import socket
 import ssl
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.station import LinkFailure, Station
+from ocpp_core.station import Station
 
 from .poll import Poll
 from .poll_dial import Dial, Dialling, OnItsWay
@@ -61,8 +61,9 @@ class StationRunner(Runner):
     def leave(self) -> None:
         """Close the link, and open no further one; step on until it is :attr:`gone`."""
         self._leaving = True
-        self._stop_dialling()
-        if self._link is not None:
+        if self._link is None:
+            self._give_up()
+        else:
             self._link.close(*GOING_AWAY)
 
     def power_off(self) -> None:
@@ -101,7 +102,6 @@ class StationRunner(Runner):
         if self._dialling is not None:
             self._dialling.stop()
             self._dialling = None
-            self._link_failed(LinkFailure.UNREACHABLE, "given up")
 
     def _connected(
         self, route: Route, connection: socket.socket | Exception, context: ssl.SSLContext | None
@@ -111,7 +111,11 @@ class StationRunner(Runner):
             self._dial_failed(connection)
             return
         session = StationSession(self)
-        link = ClientSocket(connection, route.config, session, self._entropy, ssl_context=context)
+        try:
+            link = ClientSocket(connection, route.config, session, self._entropy, ssl_context=context)
+        except Exception as error:
+            self._dial_failed(error)
+            return
         self._attach(link)
         Carried(self._poll, link, lambda: self._over(link))
 

@@ -151,7 +151,10 @@ class SocketDriver(Driver):
 
 
 class ClientSocket(SocketDriver):
-    """A station's end of a link."""
+    """A station's end of a link.
+
+    It takes the socket over, and closes it if TLS cannot begin: raises what the context raises then.
+    """
 
     def __init__(
         self,
@@ -164,11 +167,15 @@ class ClientSocket(SocketDriver):
     ) -> None:
         super().__init__(session)
         self.set_up(sock, config.close_timeout, Limits())
-        if config.endpoint.secure:
-            context = ssl_context or ssl.create_default_context()
-            self._wire = SecuredClient(config, entropy, self.now(), context)
-        else:
-            self._wire = WebSocketClient(config, entropy, self.now())
+        try:
+            if config.endpoint.secure:
+                context = ssl_context or ssl.create_default_context()
+                self._wire = SecuredClient(config, entropy, self.now(), context)
+            else:
+                self._wire = WebSocketClient(config, entropy, self.now())
+        except BaseException:
+            sock.close()
+            raise
 
 
 class ServerSocket(SocketDriver, ServerDriver):

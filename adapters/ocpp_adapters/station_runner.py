@@ -107,6 +107,8 @@ class Runner:
         self._hardware = hardware
         self._observe = observe
         self._link: ClientLink | None = None
+        self._opening = False
+        """The station waits to hear what became of its OpenLink."""
         self._host = Host(station, committer, self._perform, self.now, self._settled)
 
     # The clock, the alarm and the way to dial.
@@ -120,11 +122,11 @@ class Runner:
         raise NotImplementedError
 
     def _open_link(self, route: Route) -> None:
-        """Begin to dial; ``_attach`` a link or say ``_link_failed``."""
+        """Begin to dial; ``_attach`` a link or say ``_dial_failed``."""
         raise NotImplementedError
 
     def _stop_dialling(self) -> None:
-        """Give up dialling, if that is under way."""
+        """Give up dialling, if that is under way; what it comes to is of no interest any more."""
         raise NotImplementedError
 
     # Inputs.
@@ -150,13 +152,18 @@ class Runner:
     def power_off(self) -> None:
         """As if the mains had gone: no goodbye, nothing more is carried out."""
         self._host.stop()
+        self._stop_dialling()
         if self._link is not None:
             self._link.abort()
 
     def _read_meters(self, now: float) -> None:
-        # What follows may change the flow of energy.
-        for evse, quantities in self._hardware.meters():
-            self.station.meter(evse, quantities, now)
+        # What follows may change the flow of energy. It follows whether or not a meter can be read: a station
+        # that does not hear of its link's end, say, would never dial again.
+        try:
+            for evse, quantities in self._hardware.meters():
+                self.station.meter(evse, quantities, now)
+        except Exception:
+            _log.exception("the meters cannot be read; their last readings count")
 
     def _after(self) -> None:
         self._host.drain()
@@ -179,12 +186,13 @@ class Runner:
                 if self._link is not None:
                     self._link.send_text(text)
             case OpenLink():
+                self._opening = True
                 self._open_link(self._routes.choose(action))
             case CloseLink(code, reason):
                 if self._link is not None:
                     self._link.close(code, reason)
                 else:
-                    self._stop_dialling()
+                    self._give_up()
             case DoPower(evse, on):
                 self._hardware.switch_power(evse, on)
             case DoLock(ref, locked):
@@ -197,7 +205,20 @@ class Runner:
         """A connection is there; its handshake begins."""
         self._link = link
 
+    def _give_up(self) -> None:
+        """Without a link yet: there will be none."""
+        self._stop_dialling()
+        if self._opening:
+            self._link_failed(LinkFailure.UNREACHABLE, "given up")
+
+    def opened(self, link: TextLink) -> None:
+        """The link is open: the station may speak."""
+        self._opening = False
+        with self.turn() as now:
+            self.station.link_opened(link.subprotocol, now)
+
     def _link_failed(self, failure: LinkFailure, detail: str) -> None:
+        self._opening = False
         with self.turn() as now:
             self.station.link_failed(failure, detail, now)
 
@@ -252,8 +273,7 @@ class StationSession(Session):
     def link_opened(self, link: TextLink, now: float) -> None:
         """The station may speak."""
         self._link = link
-        with self._runner.turn():
-            self._runner.station.link_opened(link.subprotocol, now)
+        self._runner.opened(link)
 
     def receive_text(self, text: str, now: float) -> None:
         """A frame came."""

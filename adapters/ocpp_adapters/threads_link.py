@@ -168,10 +168,12 @@ class Dialling:
         limited = replace(route, config=replace(route.config, handshake_timeout=timeout))
         with Poll() as poll:
             Race(poll, limited, outcome.append)
+            delay = poll.step()
             while not outcome:
                 if self._stopped:
                     raise ConnectionAbortedError("given up")
-                poll.wait(min(poll.step(), _NOTICED))
+                poll.wait(min(delay, _NOTICED))
+                delay = poll.step()
         if isinstance(outcome[0], OSError):
             raise outcome[0]
         return outcome[0]

@@ -5,6 +5,7 @@ thread; the hardware is commanded while the monitor is held, and must not wait f
 turn.
 """
 
+import logging
 import os
 import socket
 import ssl
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from ocpp_core.entropy import Entropy
-from ocpp_core.station import LinkFailure, Station
+from ocpp_core.station import Station
 
 from .routes import Route, Routes, RouteTable
 from .sessions import GOING_AWAY, TextLink
@@ -32,6 +33,7 @@ class Connected(NamedTuple):
     context: ssl.SSLContext | None
 
 
+_log = logging.getLogger(__name__)
 _GOODBYE: Final = 1.0
 """Seconds for the Close of a link at the end of the context."""
 
@@ -84,9 +86,16 @@ class StationRunner(Runner):
             while not self._ended:
                 now, at = self.now(), self.station.next_timer()
                 if at is not None and at <= now:
-                    self._timer_due(now)
+                    self._keep_time(now)
                 else:
                     self._changed.wait(None if at is None else at - now)
+
+    def _keep_time(self, now: float) -> None:
+        """There is nobody above this thread whom a fault of the hardware's functions could be raised to."""
+        try:
+            self._timer_due(now)
+        except Exception:
+            _log.exception("what the station wanted could not be carried out")
 
     def leave(self) -> None:
         """Close the link and see to it that the rows are durable; then time is no longer kept."""
@@ -94,8 +103,9 @@ class StationRunner(Runner):
             if self._ended:
                 return
             self._leaving = True
-            self._stop_dialling()
-            if self._link is not None:
+            if self._link is None:
+                self._give_up()
+            else:
                 self._link.close(*GOING_AWAY)
                 if not self._changed.wait_for(lambda: self._link is None, _GOODBYE):
                     self._link.abort()
@@ -120,11 +130,9 @@ class StationRunner(Runner):
             ).start()
 
     def _stop_dialling(self) -> None:
-        """What the attempt comes to is of no interest any more."""
         dialling, self._dialling = self._dialling, None
         if dialling is not None:
             dialling.stop()
-            self._link_failed(LinkFailure.UNREACHABLE, "given up")
 
     def _connect(self, route: Route, attempt: Dialling) -> None:
         outcome: Connected | Exception
@@ -139,10 +147,12 @@ class StationRunner(Runner):
             if link is None:
                 return
             carried = Carried(link, self._monitor)
-        carried.run()
-        with self._monitor:
-            assert link.outcome is not None
-            self._link_over(link, link.outcome)
+        try:
+            carried.run()
+        finally:
+            with self._monitor:
+                assert link.outcome is not None
+                self._link_over(link, link.outcome)
 
     def _arrived(
         self, route: Route, attempt: Dialling, outcome: Connected | Exception
@@ -156,9 +166,14 @@ class StationRunner(Runner):
         if isinstance(outcome, Exception):
             self._dial_failed(outcome)
             return None
-        link = ClientSocket(
-            outcome.socket, route.config, StationSession(self), self._entropy, ssl_context=outcome.context
-        )
+        session = StationSession(self)
+        try:
+            link = ClientSocket(
+                outcome.socket, route.config, session, self._entropy, ssl_context=outcome.context
+            )
+        except Exception as error:
+            self._dial_failed(error)
+            return None
         self._attach(link)
         return link
 
