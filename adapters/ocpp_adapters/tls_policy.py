@@ -5,6 +5,7 @@ package's adapters, asyncio, anyio and trio alike. What OpenSSL does not check i
 its handshake, before a byte of OCPP is sent.
 """
 
+import logging
 import os
 import ssl
 import time
@@ -34,6 +35,7 @@ _SECURITY_LEVEL: Final = 2
 """OpenSSL's level of 112 bits, for keys, signatures and digests (A00.FR.501 to A00.FR.503)."""
 _NO_CHECK_TIME: Final = 0x20_0000
 """X509_V_FLAG_NO_CHECK_TIME, which :mod:`ssl` has no name for."""
+_log = logging.getLogger(__name__)
 _CERTIFICATE_REQUEST: Final = (22, 13)
 """The content type and the message (RFC 8446 §4.3.2, RFC 5246 §7.4.4)."""
 _SESSIONS: Final = 16
@@ -277,10 +279,21 @@ class PolicyContext(ssl.SSLContext):
         setattr(self, "_msg_callback", _note_request)  # noqa: B010 - the one way to know, not in the stub
 
     def judge(self, tls: ssl.SSLObject) -> None:
-        """What OpenSSL does not check. Raises CertificateRefusedError."""
+        """What OpenSSL does not check. Raises CertificateRefusedError; a check with a bug lets nobody in."""
+        try:
+            self._judge(tls)
+        except CertificateRefusedError:
+            raise
+        except Exception as error:
+            _log.exception("a check of a certificate failed")
+            words = f"the check of it failed: {error!r}"
+            raise CertificateRefusedError(TlsFault.BAD_CERTIFICATE, words) from error
+
+    def _judge(self, tls: ssl.SSLObject) -> None:
         if self._insistent and not tls.session_reused and not cast(PolicyObject, tls).asked:
             raise CertificateRefusedError(TlsFault.OTHER_PROFILE, "")
-        if self.accept_expired is None and self.check is None and not self.exact:
+        judges = self.exact or self.accept_expired is not None or self.check is not None
+        if not (judges or tls.session_reused):
             return
         certificate = peer_certificate(tls)
         if certificate is None:
@@ -289,6 +302,8 @@ class PolicyContext(ssl.SSLContext):
             raise CertificateRefusedError(TlsFault.WILDCARD, f"for {tls.server_hostname}")
         if self.accept_expired is not None:
             self._judge_validity(tls, certificate, self.accept_expired)
+        elif tls.session_reused:  # OpenSSL does not look at the time again
+            _check_time(time.time(), certificate.not_before, certificate.not_after)
         if self.check is not None:
             self.check(certificate)
 

@@ -2,8 +2,10 @@
 
 import ssl
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -316,6 +318,47 @@ def test_a_session_is_resumed_and_judged_again(
     assert both.csms.failed is not None
     assert both.csms.failed.fault is TlsFault.REVOKED
     assert both.csms.received == both.station.received == b""
+
+
+@VERSIONS
+@pytest.mark.parametrize("names", [Names.EXACT, Names.ANY])
+@pytest.mark.requirement("A00.FR.403")
+def test_a_certificate_that_has_expired_since_is_not_resumed(
+    newest: ssl.TLSVersion,
+    names: Names,
+    root: Authority,
+    server: tuple[Leaf, Leaf],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenSSL itself looks at the time in full handshakes only; neither end may resume."""
+    context = csms(root, server, maximum=newest)
+    client = station(root, root.leaf(SERIAL), names=names)
+    connect(client, context)
+    assert resumed(connect(client, context)) == (True, True)
+    later = time.time() + timedelta(days=3650).total_seconds()
+    monkeypatch.setattr("ocpp_adapters.tls_policy.time.time", lambda: later)
+    both = connect(client, context)
+    failures = [end.failed for end in (both.station, both.csms) if end.failed is not None]
+    assert TlsFault.EXPIRED in [failure.fault for failure in failures]
+    assert both.csms.received == b""
+
+
+@VERSIONS
+@pytest.mark.parametrize("mistake", [KeyError("a bug"), ssl.SSLError(1, "of its own"), ValueError("bad")])
+def test_a_check_that_fails_lets_nobody_in(
+    newest: ssl.TLSVersion, mistake: Exception, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    """What it raises is not the peer's to cause: no adapter's loop or thread has to end by it."""
+
+    def check(certificate: PeerCertificate) -> None:
+        raise mistake
+
+    context = csms(root, server, profile=SecurityProfile.TLS_BASIC, maximum=newest)
+    both = connect(station(root, check=check), context)
+    assert both.station.failed is not None
+    assert both.station.failed.fault is TlsFault.BAD_CERTIFICATE
+    assert repr(mistake) in both.station.failed.detail
+    assert both.csms.received == b""
 
 
 def resumed(both: Pair) -> tuple[bool, bool]:
