@@ -24,9 +24,12 @@ def targets() -> dict[str, list[str]]:
         command = [sys.executable, str(script)]
         if (FUZZ / "corpus" / name).is_dir():
             found[name] = command
-        else:
-            for corpus in sorted((FUZZ / "corpus").glob(f"{name}_*")):
-                found[corpus.name] = [*command, corpus.name.removeprefix(f"{name}_")]
+            continue
+        variants = sorted((FUZZ / "corpus").glob(f"{name}_*"))
+        if not variants:
+            raise SystemExit(f"{script.name} has nothing to begin with: fuzz/corpus/{name}/ is missing")
+        for corpus in variants:
+            found[corpus.name] = [*command, corpus.name.removeprefix(f"{name}_")]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -167,24 +168,27 @@ async def test_no_common_subprotocol_opens_no_session(adapter: Adapter) -> None:
 
 
 async def test_a_flood_of_handshakes_is_cut_off(adapter: Adapter) -> None:
-    limits = Limits(handshakes=5)
-    async with adapter.serve(Echoes(), limits=limits) as port, anyio.create_task_group() as tasks:
-        idle = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(5)]
-        await anyio.sleep(0.05)
+    flood, taken = 25, 5
+    async with adapter.serve(Echoes(), limits=Limits(handshakes=taken)) as port, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(raw_client(port)) for _ in range(flood)]
+        cut_off: list[RawClient] = []
 
-        async def one_too_many() -> None:
-            async with raw_client(port) as client:
-                assert await client.to_the_end() == b""
+        async def watch(client: RawClient) -> None:
+            assert await client.to_the_end() == b""
+            cut_off.append(client)
 
-        for _ in range(20):
-            tasks.start_soon(one_too_many)
-        await anyio.sleep(0.1)
-        await idle.pop().aclose()
+        async with anyio.create_task_group() as tasks:
+            for client in clients:
+                tasks.start_soon(watch, client)
+            await eventually(lambda: len(cut_off) >= flood - taken, 10)
+            tasks.cancel_scope.cancel()
+        idle = [client for client in clients if client not in cut_off]
+        assert len(idle) == taken
+        assert not await there_is_room(port)
+        await idle[0].stream.aclose()
         with anyio.fail_after(10):
             while not await there_is_room(port):
                 await anyio.sleep(0.02)
-        for stream in idle:
-            await stream.aclose()
 
 
 async def there_is_room(port: int) -> bool:

@@ -36,6 +36,12 @@ def test_a_target_runs_once_per_corpus(fuzz: ModuleType) -> None:
     }
 
 
+def test_a_target_without_a_corpus_is_not_passed_over(fuzz: ModuleType) -> None:
+    (fuzz.FUZZ / "fuzz_forgotten.py").write_text(SOUND)
+    with pytest.raises(SystemExit, match="forgotten"):
+        fuzz.targets()
+
+
 def test_a_broken_target_fails_the_run(fuzz: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     targets = fuzz.targets()
     assert fuzz.run("bytes", targets["bytes"], 1)
