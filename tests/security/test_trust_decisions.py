@@ -7,6 +7,7 @@ import pytest
 from ocpp_security.errors import Fault
 from ocpp_security.pki.certificate import Certificate, public_octets
 from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
+from ocpp_security.pki.path import MAX_PATH
 from ocpp_security.pki.properties import StationSubject
 from ocpp_security.trust.decisions import (
     Change,
@@ -22,7 +23,7 @@ from ocpp_security.trust.decisions import (
     decide_install,
     decide_root_proven,
 )
-from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
+from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse, order_chain
 from ocpp_security.trust.leaves import (
     LeafPolicy,
     PendingKey,
@@ -100,6 +101,16 @@ def test_a_path_takes_what_was_provisioned_and_only_what_leads_up() -> None:
     assert not holding((V2G, V2G_ROOT), leaves=(bare,)).valid(LeafUse.V2G, NOW)
     inventory = holding((V2G, V2G_ROOT), leaves=(bare,), intermediates=(SUB.certificate,))
     assert inventory.path(bare, NOW).certificates == (*SECC.chain, V2G_ROOT.certificate)
+
+
+def test_a_chain_is_put_in_order_as_far_as_a_path_may_go() -> None:
+    """Many authorities of one name, in a file or a message, cost no more than that."""
+    chain = [OLD]
+    for number in range(MAX_PATH + 2):
+        chain.append(chain[-1].sub(f"Level {number}"))
+    leaf, *above = [authority.certificate for authority in reversed(chain)]
+    for length in (MAX_PATH - 2, MAX_PATH - 1, MAX_PATH, MAX_PATH + 1):
+        assert order_chain(leaf, above[:length][::-1]) == (leaf, *above[:length])[:MAX_PATH]
 
 
 @pytest.mark.requirement("A02.FR.15", "A03.FR.15")
