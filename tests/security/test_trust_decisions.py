@@ -31,7 +31,7 @@ from ocpp_security.trust.leaves import (
     decide_leaf_proven,
     decide_signed,
 )
-from tests.security.pki_kit import DAY, NOW, Authority, ec_key, pem, root
+from tests.security.pki_kit import CA_USAGE, DAY, NOW, Authority, Wish, build, ec_key, pem, root
 
 CSMS, MF, V2G, MO = TrustUse.CSMS, TrustUse.MANUFACTURER, TrustUse.V2G, TrustUse.MO
 OLD, OTHER, V2G_ROOT = root("Old"), root("Other"), root("V2G")
@@ -111,6 +111,13 @@ def test_a_chain_is_put_in_order_as_far_as_a_path_may_go() -> None:
     leaf, *above = [authority.certificate for authority in reversed(chain)]
     for length in (MAX_PATH - 2, MAX_PATH - 1, MAX_PATH, MAX_PATH + 1):
         assert order_chain(leaf, above[:length][::-1]) == (leaf, *above[:length])[:MAX_PATH]
+    # Two that signed each other lead round in a circle, not up.
+    one, two = (
+        build(mine.name, mine.key.public_key(), by.name, by.key, Wish(ca=True, usage=CA_USAGE))
+        for mine, by in ((OLD, OTHER), (OTHER, OLD))
+    )
+    leaf = OLD.leaf().certificate
+    assert order_chain(leaf, (one, two)) == order_chain(leaf, (two, one)) == (leaf, one, two)
 
 
 @pytest.mark.requirement("A02.FR.15", "A03.FR.15")

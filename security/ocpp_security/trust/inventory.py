@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
 
 from ..errors import CertificateError
 from ..pki.certificate import Certificate, public_octets
@@ -177,8 +176,3 @@ def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certi
             break
         chain.append(issuer)
     return tuple(chain)
-
-
-def in_order(chain: Sequence[Certificate]) -> bool:
-    """Whether each certificate is followed by its issuer."""
-    return all(certificate.issued_by(issuer) for certificate, issuer in pairwise(chain))
