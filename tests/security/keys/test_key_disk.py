@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ocpp_security.keys import FileKeyStore, KeyFormatError, KeyNotFoundError, KeyStorageError, disk
 from tests.security.disk_kit import journal_of
@@ -114,3 +116,16 @@ def test_a_file_of_the_greatest_size_is_read_whole(folder: Path) -> None:
     (folder / "leaf.key").write_bytes(text.ljust((64 << 10) + 1, b"\n"))
     with pytest.raises(KeyFormatError, match="too large"):
         store.load("leaf")
+
+
+def test_what_is_imported_has_a_limit_that_is_met_exactly(folder: Path) -> None:
+    store = FileKeyStore(folder)
+    key = ec.generate_private_key(ec.SECP256R1())
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert store.import_key("fits", text.ljust(64 << 10, b"\n")).public_key == key.public_key()
+    with pytest.raises(KeyFormatError, match="the data to import is too large"):
+        store.import_key("long", text.ljust((64 << 10) + 1, b"\n"))
+    for size, complaint in ((256 << 10, "not a PKCS#12"), ((256 << 10) + 1, "too large")):
+        with pytest.raises(KeyFormatError, match=complaint):
+            store.import_pkcs12("long", b"\x30" * size)
+    assert store.names() == ("fits",)
