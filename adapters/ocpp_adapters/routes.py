@@ -86,7 +86,8 @@ class RouteTable:
             found = routes.get(profile.slot, ())
             several = (found,) if isinstance(found, Route) else tuple(found)
             if not several:
-                raise ConfigurationError(f"no route for network profile {profile.slot}")
+                there = ", ".join(map(str, routes)) or "none"
+                raise ConfigurationError(f"no route for network profile {profile.slot}; routes: {there}")
             for route in several:
                 _check(route.config, profile)
             self._routes[profile.slot] = tuple(_with(route, ssl_context) for route in several)

@@ -137,7 +137,7 @@ class TlsPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationTls(TlsPolicy):
-    """The charging station's side.
+    """The charging station's side. Arguments and errors of :class:`TlsPolicy`, and:
 
     Arguments:
         credential: the station's certificate; profile 3 must have it.
@@ -162,7 +162,7 @@ class StationTls(TlsPolicy):
             raise ConfigurationError("there is no trust anchor: no CSMS could be verified")
 
     def context(self) -> "PolicyContext":
-        """A new context. Reads files."""
+        """A new context. Reads files; raises ConfigurationError for one that cannot be used."""
         context = PolicyContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = self.names is not Names.ANY
         self._prepare(context)
@@ -179,7 +179,7 @@ class StationTls(TlsPolicy):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsmsTls(TlsPolicy):
-    """The CSMS's side.
+    """The CSMS's side. Arguments and errors of :class:`TlsPolicy`, and:
 
     Arguments:
         credentials: its certificates: one RSA and one ECDSA for all four suites of the standard.
@@ -200,7 +200,7 @@ class CsmsTls(TlsPolicy):
             raise ConfigurationError("there is no trust anchor: no station could be verified")
 
     def context(self) -> "PolicyContext":
-        """A new context. Reads files."""
+        """A new context. Reads files; raises ConfigurationError for one that cannot be used."""
         context = PolicyContext(ssl.PROTOCOL_TLS_SERVER)
         self._prepare(context)
         for credential in self.credentials:

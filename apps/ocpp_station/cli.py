@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ocpp_control import complain
 from ocpp_core import ConfigurationError, StoreError
 
 from . import doctor
+
+try:
+    from ocpp_control import complain
+except ModuleNotFoundError as missing:  # the command is installed with the core alone
+    raise SystemExit(f"ocpp: {missing}: pip install 'ocpp-core[apps]'") from missing
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -38,7 +38,8 @@ class NoCommonSubprotocol(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConfig:
-    """What both ends have in common. Sizes in bytes, times in seconds, ``None`` switches a timer off.
+    """What both ends have in common. Sizes in bytes, times in seconds, ``None`` switches a timer off. Raises
+    ConfigurationError for values that make no sense, as those made of it do.
 
     ``max_message_size`` counts a message's payload, inflated; ``max_header_size`` bounds a request or
     response up to its empty line. A ping goes out every ``ping_interval``; the link is given up if its pong

@@ -5,17 +5,24 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
+from ..errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A user name and a password as bytes; the password never shows in a repr.
 
     The password is what travels: for 1.6 the bytes whose hexadecimal text is the AuthorizationKey, for 2.x
-    the UTF-8 bytes of BasicAuthPassword (A00.FR.205).
+    the UTF-8 bytes of BasicAuthPassword (A00.FR.205). Raises ConfigurationError for text in their place.
     """
 
     username: bytes
     password: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse text, which only the first attempt to connect would stumble over."""
+        if not (isinstance(self.username, bytes) and isinstance(self.password, bytes)):
+            raise ConfigurationError("credentials: user name and password are bytes")
 
     def header(self) -> bytes:
         """The value of an Authorization header."""

@@ -279,7 +279,8 @@ class Renewal:
             self._give_up(use)
 
     def ocsp_listed(self, requests: tuple[OcspRequestData, ...], now: float) -> None:
-        """The answer to :class:`~ocpp_security.questions.ListOcspRequests`."""
+        """The answer to :class:`~ocpp_security.questions.ListOcspRequests`. Raises LocalProtocolError if none is
+        asked for."""
         if self._refresh is None or not self._refresh.listing:
             raise LocalProtocolError("no list of OCSP requests was asked for")
         self._refresh.listing = False
@@ -287,7 +288,8 @@ class Renewal:
         self._next_ocsp(now)
 
     def ocsp_answered(self, request: OcspRequestData, ok: bool, now: float) -> None:
-        """GetCertificateStatusResponse was kept (``ok``), or there is none that can be believed."""
+        """GetCertificateStatusResponse was kept (``ok``), or there is none that can be believed. Raises
+        LocalProtocolError if that request is not in flight."""
         refresh = self._refresh
         if refresh is None or refresh.in_flight != request:
             raise LocalProtocolError("that OCSP request is not in flight")

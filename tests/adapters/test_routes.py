@@ -74,7 +74,7 @@ def test_a_maker_of_contexts_is_asked_each_time() -> None:
 
 BASIC, TLS_BASIC, TLS_CERTIFICATE = (SecurityProfile(level) for level in (1, 2, 3))
 UNFIT: dict[str, tuple[SecurityProfile, Routes, str]] = {
-    "no route": (BASIC, {1: to("a")}, "no route for network profile 0"),
+    "no route": (BASIC, {1: to("a")}, "no route for network profile 0; routes: 1$"),
     "no alternative": (BASIC, {0: []}, "no route for network profile 0"),
     "no password, 1": (BASIC, to("a"), "needs a password"),
     "no password, 2": (TLS_BASIC, to("a", secure=True), "needs a password"),

@@ -1,5 +1,7 @@
 """Identities, connection URLs, negotiation and passwords."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,6 +206,13 @@ def test_what_is_a_basic_header(header: bytes, found: bool) -> None:
 @pytest.mark.requirement("A01.FR.09")
 def test_a_password_never_shows() -> None:
     assert "secret" not in repr(Credentials(b"CP", b"secret"))
+
+
+@pytest.mark.parametrize("given", [("CP", b"secret"), (b"CP", "secret")])
+def test_credentials_are_octets(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="are bytes") as refused:
+        Credentials(*given)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.requirement("1.6-J-6.2.2")

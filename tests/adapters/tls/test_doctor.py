@@ -217,11 +217,13 @@ async def test_no_server_no_tls_and_no_url(
     listener.close()
 
 
-def test_without_the_extra_it_says_what_to_install() -> None:
+@pytest.mark.parametrize(("module", "extra"), [("cryptography", "security"), ("anyio", "apps")])
+def test_without_an_extra_it_says_what_to_install(module: str, extra: str) -> None:
     program = (
-        "import sys; sys.modules['cryptography'] = None\n"
+        f"import sys; sys.modules['{module}'] = None\n"
         "from ocpp_station.cli import main; sys.exit(main(['doctor', 'tls', 'wss://csms.example/CP1']))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "pip install 'ocpp-core[security]'" in done.stderr
+    assert f"pip install 'ocpp-core[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
