@@ -1,11 +1,15 @@
 """A connection on its way on asyncio or trio: a dialler, and a task for each of its sockets."""
 
 import socket
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+from anyio import CapacityLimiter
 from anyio.abc import ByteStream, SocketStream, TaskGroup
+from anyio.lowlevel import RunVar
 
 from .binding import DialError, SocketAddress, begin, explain, finish, look_up
 from .dialler import Abandon, Action, Connect, Connected, DialFailed, Dialler, Lookup, Send
@@ -13,6 +17,22 @@ from .routes import Route
 
 _CHUNK = 4 << 10
 """Bytes of a proxy's answer read at a time."""
+_WORKERS = 40
+"""Threads of one loop at most; who finds none waits, within the time of its attempt."""
+_workers: RunVar[CapacityLimiter | None] = RunVar("ocpp_adapters.anyio_dial")
+Result = TypeVar("Result")
+
+
+async def beside(work: Callable[[], Result]) -> Result:
+    """Do what may take its time in a thread; cancelled, do not wait for it.
+
+    A dead DNS server, or a key that hangs, takes the threads of dialling and no others: the disk has its own.
+    """
+    limiter = _workers.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(_WORKERS)
+        _workers.set(limiter)
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
 
 
 async def connect(route: Route) -> ByteStream:
@@ -90,7 +110,7 @@ class _Race:
     async def _look_up(self, host: str, port: int) -> None:
         work = partial(look_up, host, port, self._binding)
         try:
-            found = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            found = await beside(work)
         except DialError as error:
             self._dialler.lookup_failed(error, anyio.current_time())
         else:

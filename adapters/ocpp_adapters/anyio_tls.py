@@ -3,15 +3,16 @@
 import math
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
 from ocpp_core.wire import CloseTransport, SendBytes
 
+from .anyio_dial import beside
 from .routes import Route
 from .tls_link import PeerFinished, Plaintext, TlsFailed, TlsLink, TlsState
 
@@ -50,7 +51,7 @@ async def _context(route: Route) -> ssl.SSLContext:
     """The context for one attempt, made in a worker thread if it is yet to be made: that reads files."""
     if isinstance(route.ssl_context, ssl.SSLContext):
         return route.ssl_context
-    context = await anyio.to_thread.run_sync(route.context, abandon_on_cancel=True)
+    context = await beside(route.context)
     assert context is not None, "the URL is wss://"
     return context
 
@@ -93,9 +94,7 @@ class TlsStream(ByteStream):
             data = await self._stream.receive()
             if self._in_worker:
                 # A thread that was abandoned goes on with a link that nobody uses any more.
-                await anyio.to_thread.run_sync(
-                    self._link.receive_data, data, anyio.current_time(), abandon_on_cancel=True
-                )
+                await beside(partial(self._link.receive_data, data, anyio.current_time()))
             else:
                 self._link.receive_data(data, anyio.current_time())
             self._take()

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio.abc import SocketStream
 
 from ocpp_adapters import anyio_station, poll_station, threads_station
+from ocpp_adapters.anyio_dial import connect
 from ocpp_adapters.binding import Binding, explain
 from ocpp_adapters.poll import Poll
 from ocpp_adapters.proxy import Proxy
@@ -333,3 +335,28 @@ def test_two_hundred_failed_attempts_leave_nothing_behind(
     for files, threads in (*marks, after):
         assert files <= before[0] + 8, (before, marks, after)
         assert threads <= before[1] + 3, (before, marks, after)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_look_ups_that_hang_do_not_keep_the_disk_waiting(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many stations of one process, one dead DNS server: what they commit is committed all the same."""
+    dead = threading.Event()
+    monkeypatch.setattr("ocpp_adapters.anyio_dial.look_up", lambda *_: dead.wait(10.0) and [])
+    route = replace(to(9), config=ClientConfig(url="ws://csms.example/CP1"))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(connect, route)
+            await anyio.sleep(0.1)
+            with anyio.fail_after(1.0):
+                await anyio.to_thread.run_sync(int)
+            tasks.cancel_scope.cancel()
+        dead.set()
+
+    try:
+        anyio.run(main, backend=backend)
+    finally:
+        dead.set()
