@@ -279,8 +279,8 @@ class Renewal:
             self._give_up(use)
 
     def ocsp_listed(self, requests: tuple[OcspRequestData, ...], now: float) -> None:
-        """The answer to :class:`~ocpp_security.questions.ListOcspRequests`. Raises LocalProtocolError if none is
-        asked for."""
+        """The answer to :class:`~ocpp_security.questions.ListOcspRequests`. Raises LocalProtocolError if none
+        is asked for."""
         if self._refresh is None or not self._refresh.listing:
             raise LocalProtocolError("no list of OCSP requests was asked for")
         self._refresh.listing = False
