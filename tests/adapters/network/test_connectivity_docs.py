@@ -14,14 +14,17 @@ from ocpp_adapters.binding import Binding, explain
 from ocpp_adapters.dialler import ADDRESSES
 from ocpp_adapters.proxy import Proxy, Tunnel
 from ocpp_adapters.routes import Route
+from ocpp_adapters.tls_policy import Names, StationTls
 from ocpp_core import LocalProtocolError
+from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.station import Backoff, StationConfig
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig
 from tests.adapters.charger import Charger
 
-TEXT = (Path(__file__).parents[3] / "docs" / "connectivity.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = (DOCS / "connectivity.md").read_text(encoding="utf-8")
 CONFIGURED, RENEWED, RUNNING = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 SAYINGS = re.findall(r"^\| `(.+?)` \|", TEXT.split("| it says |")[1], re.MULTILINE)
 INTERFACE, SOURCE, NOTHING = Binding(interface="eth0"), Binding(source="192.0.2.7"), Binding()
@@ -118,3 +121,29 @@ def test_so_are_those_of_an_interface_that_is_down_a_name_and_a_proxy(
         route.context()
     for error in (down, unknown, refused.value, unprepared.value):
         assert in_the_table(str(error)), error
+
+
+OWNERS: dict[str, type] = {
+    it.__name__: it
+    for it in (Backoff, Binding, ClientConfig, Names, NetworkProfile, Route, StationConfig, StationTls)
+}
+
+
+def test_every_way_from_libocpp_leads_somewhere() -> None:
+    text = (DOCS / "coming-from-libocpp.md").read_text(encoding="utf-8").split("## Connectivity")[1]
+    named = re.findall(rf"`({'|'.join(OWNERS)})\.(\w+)", text)
+    assert {owner for owner, _ in named} == set(OWNERS)
+    for owner, name in named:
+        known = getattr(OWNERS[owner], "__dataclass_fields__", {})
+        assert name in known or hasattr(OWNERS[owner], name), (owner, name)
+    assert (Backoff().minimum, Backoff().random_range, Backoff().repeats) == (5, 5, 5)
+    link = ClientConfig(url="ws://csms.example")
+    assert (link.ping_interval, link.pong_timeout, link.max_message_size) == (60, 20, 1 << 20)
+    for option in (
+        *("IFace", "UseTPM", "HostName", "AuthorizationKey", "WebSocketPingInterval", "WebsocketPingPayload"),
+        *("WebsocketPongTimeout", "messageTimeout", "max_connection_attempts", "SupportedCiphers12"),
+        *("UseSslDefaultVerifyPaths", "VerifyCsmsCommonName", "VerifyCsmsAllowWildcards", "TLSKeylogFile"),
+        *("AdditionalRootCertificateCheck", "NetworkConnectionProfiles", "EnableExternalWebsocketControl"),
+        *("on_network_disconnected", "configure_network_connection_profile_callback"),
+    ):
+        assert re.search(rf"^\|.*`{option}[`(].* \|", text, re.MULTILINE), option
