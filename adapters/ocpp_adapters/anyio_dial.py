@@ -61,15 +61,14 @@ class _Race:
 
     def result(self) -> socket.socket:
         """The connection. Raises DialError."""
-        match self._outcome:
-            case Connected(number):
-                winner = self._sockets.pop(number)
-                self.close()
-                self._sockets[number] = winner
-                return winner
-            case DialFailed(error):
-                raise error
-        raise AssertionError("it has been run")
+        outcome = self._outcome
+        assert outcome is not None, "it has been run"
+        if isinstance(outcome, DialFailed):
+            raise outcome.error
+        winner = self._sockets.pop(outcome.number)
+        self.close()
+        self._sockets[outcome.number] = winner
+        return winner
 
     def close(self) -> None:
         """Close whatever is open."""
