@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ocpp_adapters.rpc_client import HandshakeFailedError
 from ocpp_adapters.rpc_link import CallFailedError, RpcLink
 from ocpp_adapters.sessions import Limits, Reject
 from ocpp_core import LocalProtocolError, Role
-from ocpp_core.messages import v201
+from ocpp_core.messages import v21, v201
 from ocpp_core.rpc import FailureReason
 from ocpp_core.station import LinkChanged, OpenLink, Station
 from ocpp_core.store import MemoryStore
@@ -112,7 +113,7 @@ from ocpp_adapters.poll_station import connect_station
 from ocpp_adapters.rpc_link import RpcLink
 from ocpp_core import OcppVersion, Role
 from ocpp_core.domain.status import StationInfo
-from ocpp_core.messages import v201
+from ocpp_core.messages import v21, v201
 from ocpp_core.station import RegistrationChanged, Station, StationConfig
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig
@@ -268,6 +269,21 @@ def test_a_connection_that_does_not_come_in_time(poll: Poll) -> None:
     assert isinstance(outcome[0], TimeoutError)
 
 
+def test_an_unconfirmed_message_is_of_version_2_1(poll: Poll) -> None:
+    heard: list[Any] = []
+    server = csms(poll, lambda link, message: heard.append(message))
+    link = open_rpc(poll, ClientConfig(url=f"ws://127.0.0.1:{server.port}/CP1", subprotocols=("ocpp2.1",)))
+    until(poll, lambda: link.opened)
+    element = v21.StreamDataElement(t=1.0, v="1")
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    stream = v21.NotifyPeriodicEventStream(data=[element], id=1, pending=0, basetime=now)
+    link.send(stream)
+    until(poll, lambda: heard)
+    assert heard[0].request == stream
+    with pytest.raises(LocalProtocolError):
+        connected(poll, csms(poll).port).send(stream)
+
+
 def test_time_out_and_the_end_of_the_link(poll: Poll) -> None:
     async def on_csms(link: RpcLink, call: Any) -> Any:
         await poll.event().wait()
@@ -356,6 +372,22 @@ def test_a_station_whose_link_is_cut_comes_back(poll: Poll) -> None:
     runner.power_off()
     until(poll, lambda: not server.connections)
     assert runner.gone
+
+
+def test_leaving_is_for_good(poll: Poll) -> None:
+    seen: list[Any] = []
+    server = csms(poll)
+    runner = station_at(poll, f"ws://127.0.0.1:{server.port}/CP1", seen)
+    until(poll, lambda: any(isinstance(action, LinkChanged) for action in seen))
+    runner.leave()
+    until(poll, lambda: runner.gone and not server.connections)
+    (closed,) = [it for it in seen if isinstance(it, LinkChanged) and it.version is None]
+    assert closed.reason.startswith("1001")
+    with runner.turn() as now:
+        runner.station.connect(now)
+    poll.step()
+    assert opened(seen) == 2, "it is asked for"
+    assert not server.connections
 
 
 def test_leaving_while_dialling(poll: Poll) -> None:
