@@ -1,6 +1,7 @@
 """Security files: read strictly, every fault named, and what a context is made of."""
 
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -333,38 +334,53 @@ def test_keys_with_a_password(tmp_path: Path, issuer: Authority) -> None:
 # Extras
 
 MISSING = """
-import sys
-sys.modules[{module!r}] = None  # as if it were not installed
+import json, sys
+sys.modules[sys.argv[1]] = None  # as if it were not installed
 from ocpp_station.cli import main
-sys.exit(main(["station", "--url", "wss://127.0.0.1:9/", "--id", "X", "--control", "stdio", *sys.argv[1:]]))
+for path in sys.argv[2:]:
+    where = ["--url", "wss://127.0.0.1:9/", "--id", "X", "--control", "stdio"]
+    print("status", main(["station", *where, "--security", path]), file=sys.stderr)
 """
 
 
 @pytest.mark.parametrize(
-    ("module", "settings", "status", "said"),
+    ("module", "said", "cases"),
     [
-        ("cryptography", {"password": WORD}, 0, ""),
-        ("cryptography", {"directory": "."}, 1, "pip install 'ocpp-core[security]'"),
-        ("cryptography", {"chain": "key", "key": "key"}, 1, "pip install 'ocpp-core[security]'"),
-        ("tpm2_pytss", {"chain": "key", "key": "key", "tpm": {}}, 1, "pip install 'ocpp-core[tpm]'"),
-        ("tpm2_pytss", {"chain": "key", "key": "tpm.key"}, 1, "pip install 'ocpp-core[tpm]'"),
-        ("tpm2_pytss", {"chain": "key", "key": "key"}, 0, ""),
+        (
+            "cryptography",
+            "pip install 'ocpp-core[security]'",
+            [({"directory": "."}, 1), ({"chain": "key", "key": "key"}, 1), ({"password": WORD}, 0)],
+        ),
+        (
+            "tpm2_pytss",
+            "pip install 'ocpp-core[tpm]'",
+            [
+                ({"chain": "key", "key": "key", "tpm": {}}, 1),
+                ({"chain": "key", "key": "tpm.key"}, 1),
+                ({"chain": "key", "key": "key"}, 0),
+            ],
+        ),
     ],
 )
 def test_an_extra_that_is_missing_is_named(
-    tmp_path: Path, module: str, settings: dict[str, Any], status: int, said: str
+    tmp_path: Path, module: str, said: str, cases: list[tuple[dict[str, Any], int]]
 ) -> None:
     (tmp_path / "key").touch()
     (tmp_path / "tpm.key").write_text("handle:0x81000001\n")
-    (tmp_path / "security.json").write_text(json.dumps(settings))
-    code = MISSING.format(module=module)
+    paths = [tmp_path / f"security{number}.json" for number in range(len(cases))]
+    for path, (settings, _) in zip(paths, cases, strict=True):
+        path.write_text(json.dumps(settings))
     done = subprocess.run(
-        [sys.executable, "-c", code, "--security", str(tmp_path / "security.json")],
+        [sys.executable, "-c", MISSING, module, *map(str, paths)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
-    assert said in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    words, statuses = (re.split(r"^status (\d)$", done.stderr, flags=re.MULTILINE)[it::2] for it in (0, 1))
+    assert [(said in text, int(status)) for text, status in zip(words, statuses, strict=False)] == [
+        (status == 1, status) for _, status in cases
+    ]
