@@ -293,3 +293,32 @@ def test_padding_that_the_standard_does_not_provide_for_is_accepted_if_configure
     text = base64.b64encode(key.sign(IMAGE, PKCS1v15(), hashes.SHA256())).decode()
     outcome = manager.signing.check_data([IMAGE], pem(MF_ROOT.leaf(key=key)), text, NOW)
     assert outcome.status is (Status.ACCEPTED if allowed else Status.REJECTED)
+
+
+def test_a_list_is_taken_from_whichever_namesake_signed_it(manager: CertificateManager) -> None:
+    namesakes = [root("Namesake") for _ in range(3)]
+    for authority in namesakes:
+        assert manager.roots.install(TrustUse.MO, pem(authority), NOW).accepted
+    for authority in namesakes:
+        assert manager.status.take_crl(authority.crl(), NOW) == Outcome(Status.ACCEPTED)
+    assert len(manager.status.evidence().crls) == 3
+    forged = manager.status.take_crl(root("Namesake").crl(), NOW)
+    assert (forged.status, forged.fault) == (Status.REJECTED, Fault.BAD_SIGNATURE)
+
+
+def test_what_is_not_kept_and_why(manager: CertificateManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaf, sub = parse_bundle(renew_v2g(manager))
+    name = hash_data(leaf, sub)
+    text = base64.b64encode(V2G_SUB.ocsp(leaf)).decode()
+    spoiled = f"{text[:20]}!{text[20:]}"
+    assert manager.status.take_response(name, spoiled, NOW) == Outcome(
+        Status.REJECTED, Fault.MALFORMED, "base64"
+    )
+
+    def full(*_: object) -> None:
+        raise CertificateStoreError("full")
+
+    monkeypatch.setattr(disk, "write", full)
+    failed = Outcome(Status.FAILED, Fault.STORAGE_FAILED, "full")
+    assert manager.status.take_response(name, text, NOW) == failed
+    assert manager.status.take_crl(V2G_ROOT.crl(), NOW) == failed
