@@ -1,25 +1,66 @@
 """What docs/tls.md tells to type works as it stands (but for the port)."""
 
+import ast
+import asyncio
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ocpp_core.domain.status import StationInfo
+from ocpp_core.station import Station, StationConfig
+from ocpp_core.store import MemoryStore
+from ocpp_core.wire import ClientConfig
+from tests.adapters.charger import Charger
 from tests.apps.line_process import running
 from tests.apps.secure_rig import connected, url_of
 
 TEXT = (Path(__file__).parents[2] / "docs" / "tls.md").read_text(encoding="utf-8")
 MAKE, RUN = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 CENTRAL, STATION, DOCTOR = (shlex.split(line) for line in RUN.splitlines())
 
 
 def there(arguments: list[str], folder: Path) -> list[str]:
     """The same, with the files in this folder."""
     return [str(folder / it) if re.fullmatch(r"[\w-]+\.(pem|key|json|db)", it) else it for it in arguments]
+
+
+def run(block: str, names: dict[str, Any]) -> None:
+    """A block that awaits outside of functions."""
+    code = compile(block.replace("9443", "0"), "docs/tls.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+    async def main() -> None:
+        made = eval(code, names)
+        if made is not None:
+            await made
+
+    asyncio.run(main())
+
+
+def test_both_ends_are_set_up_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["bash", "-ec", MAKE], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    monkeypatch.chdir(tmp_path)
+    for name in ("csms-root.pem", "station-root.pem"):
+        shutil.copy("root.pem", name)
+    shutil.copy("station.pem", "station-chain.pem")
+    for name in ("ecdsa.pem", "rsa.pem"):
+        Path(name).write_text(Path("csms.pem").read_text() + Path("csms.key").read_text())
+    station, csms = PYTHON[:2]
+    assert "StationTls(" in station
+    assert "CsmsTls(" in csms
+    route = ClientConfig(url="wss://127.0.0.1:1/CP-7")
+    machine = Station(StationConfig(StationInfo("Model", "Vendor"), autoconnect=False), os.urandom, 0.0)
+    names = {"station": machine, "route": route, "store": MemoryStore(), "hardware": Charger()}
+    run(station, names)
+    run(csms, names)
 
 
 @pytest.mark.requirement("A00.FR.401", "A00.FR.402", "A00.FR.404")
