@@ -71,7 +71,8 @@ class TransactionReport:
 
     ``transaction`` is None where the CSMS has to find it: it gives the id of a 1.6 transaction at the start,
     and a station that never got it says -1 (1.6 errata 3.18). ``verify``: the answer must carry the CSMS's
-    word on ``id_token``. Not frozen, as one is made per message and never handed out.
+    word on ``id_token``. ``began_ms``: when the transaction began, where a message without id tells it (epoch
+    ms). Not frozen, as one is made per message and never handed out.
     """
 
     phase: Phase
@@ -82,6 +83,7 @@ class TransactionReport:
     connector: int | None = None
     offline: bool = False
     register: RegisterSpan | None = None
+    began_ms: int | None = None
     readings: Readings = field(default_factory=Readings)
     charging_state: str | None = None
     id_token: IdToken | None = None

@@ -368,6 +368,27 @@ def test_an_end_without_id_that_tells_of_earlier_readings_is_anothers() -> None:
 
 
 @pytest.mark.requirement("1.6-errata-3.18")
+def test_an_end_without_id_that_began_later_is_anothers() -> None:
+    """The only transaction that is open, at a connector that the end does not name, began before it."""
+    host = _host()
+    number = _begin(host, at=5)
+    begun = [sampled_16(110, context="Sample.Clock"), sampled_16(110, context="Transaction.Begin")]
+    data = [{"timestamp": stamp(20), "sampledValue": begun}]
+    later = one(host.say("StopTransaction", _stop(-1, at=70, transactionData=data)), TransactionEnded)
+    assert later.transaction.startswith("lost-")
+    assert one(host.say("StopTransaction", _stop(number, at=80)), TransactionEnded).transaction == str(number)
+
+
+@pytest.mark.requirement("1.6-errata-3.18")
+def test_an_end_that_tells_its_begin_belongs_to_a_transaction_whose_start_was_lost() -> None:
+    host = _host()
+    updated = one(host.say("MeterValues", _meter(-1, wh=300)), TransactionUpdated)
+    data = [{"timestamp": stamp(20), "sampledValue": [sampled_16(250, context="Transaction.Begin")]}]
+    ended = one(host.say("StopTransaction", _stop(-1, at=70, transactionData=data)), TransactionEnded)
+    assert ended.transaction == updated.transaction
+
+
+@pytest.mark.requirement("1.6-errata-3.18")
 def test_an_end_without_id_is_told_apart_by_its_reading_at_the_start() -> None:
     host = _host()
     first, _ = _begin(host, token="A", at=5), _begin(host, token="B", connector=2)

@@ -109,7 +109,10 @@ class Transactions:
         if token is not None:  # another one, be it of the driver's group, is not beyond doubt
             same = [record for record in possible if token.matches(record.token)]
             possible = same or [record for record in possible if record.token is None]
-        if len(possible) > 1 and report.register is not None:  # it may bring the reading at the start
+        if report.began_ms is not None:
+            began = [record for record in possible if record.started_ms == report.began_ms]
+            possible = began or [record for record in possible if record.started_ms is None]
+        elif len(possible) > 1 and report.register is not None:  # the first reading may be that at the start
             possible = [record for record in possible if record.started_ms == report.register.first_ms]
         return possible[0] if len(possible) == 1 else None
 

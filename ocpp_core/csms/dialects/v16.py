@@ -193,6 +193,7 @@ class V16Dialect:
             at=at,
             trigger=trigger,
             register=span,
+            began_ms=_began_ms(data) if request.transaction_id == NO_TRANSACTION else None,
             readings=Readings((request,), _stop_readings),
             id_token=None if request.id_tag is None else IdToken(request.id_tag, ANY_TYPE),
             stop_reason=reason,
@@ -370,6 +371,18 @@ def _parts(sample: v16.SampledValue) -> tuple[Quantity | None, str | None]:
         sample.location and str(sample.location),
     )
     return quantity, None
+
+
+def _began_ms(data: Sequence[v16.MeterValue]) -> int | None:
+    """When the reading at the begin was taken, if there is one."""
+    begun = (
+        values.timestamp
+        for values in data
+        for sample in values.sampled_value
+        if sample.context is v16.ReadingContext.TRANSACTION_BEGIN
+    )
+    at = next(begun, None)
+    return None if at is None else to_utc_ms(at)
 
 
 def _register_reading(at: datetime, context: ReadingContext, meter: int) -> tuple[Reading, ...]:
