@@ -34,6 +34,8 @@ class Connected(NamedTuple):
 
 
 _log = logging.getLogger(__name__)
+_HANGING: Final = 4
+"""Attempts whose threads wait for the system (a look-up, a key), given up or not; beyond, none begins."""
 _GOODBYE: Final = 1.0
 """Seconds for the Close of a link at the end of the context."""
 
@@ -58,6 +60,8 @@ class StationRunner(Runner):
         self._entropy = entropy
         self._dial = dial
         self._dialling: Dialling | None = None
+        self._attempts = 0
+        """Whose threads have not said yet what came of them."""
         self._changed = monitor.condition()
         self._leaving = False
         self._ended = False
@@ -123,11 +127,14 @@ class StationRunner(Runner):
         self._changed.notify_all()
 
     def _open_link(self, route: Route) -> None:
-        if not self._leaving:
-            self._dialling = attempt = Dialling()
-            threading.Thread(
-                target=self._connect, args=(route, attempt), name="ocpp-link", daemon=True
-            ).start()
+        if self._leaving:
+            return
+        if self._attempts >= _HANGING:
+            self._dial_failed(TimeoutError("earlier attempts still hang, in a look-up or with a key"))
+            return
+        self._dialling = attempt = Dialling()
+        threading.Thread(target=self._connect, args=(route, attempt), name="ocpp-link", daemon=True).start()
+        self._attempts += 1
 
     def _stop_dialling(self) -> None:
         dialling, self._dialling = self._dialling, None
@@ -143,6 +150,7 @@ class StationRunner(Runner):
         except Exception as error:
             outcome = error
         with self._monitor:
+            self._attempts -= 1
             link = self._arrived(route, attempt, outcome)
             if link is None:
                 return

@@ -81,15 +81,16 @@ class Endpoint:
 
 def parse_url(url: str) -> Endpoint:
     """Take a ``ws://`` or ``wss://`` URL apart (RFC 6455 §3); raises :class:`ConfigurationError`."""
+    shown = "(with an @: it may hold a password)" if "@" in url else repr(url)
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"not a URL: {url!r} ({error})") from None
+    except ValueError:
+        raise ConfigurationError(f"not a URL: {shown}") from None  # its own text may hold a part of one, too
     if not _PRINTABLE.fullmatch(url):
-        raise ConfigurationError(f"a connection URL is ASCII, percent-encoded: {url!r}")
+        raise ConfigurationError(f"a connection URL is ASCII, percent-encoded: {shown}")
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ConfigurationError(f"not a ws:// or wss:// URL with a host: {url!r}")
+        raise ConfigurationError(f"not a ws:// or wss:// URL with a host: {shown}")
     if parts.username is not None or parts.fragment:
         raise ConfigurationError("a connection URL has neither credentials nor a fragment")
     address, zoned, zone = parts.hostname.partition("%")

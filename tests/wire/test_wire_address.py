@@ -228,3 +228,20 @@ def test_hexadecimal_text_counts_only_where_it_is_allowed(expected: bytes, other
     assert password_matches(other, expected, hex_text=True) == (
         other == expected or other.lower() == text.encode()
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://CP1:secret@csms.example/CP1",
+        "wss://CP1:secret@csms.example:port/CP1",
+        "wss://CP1:sec/secret@csms.example/CP1",
+        "https://CP1:secret@csms.example/CP1",
+        "wss://CP1:secret\u00e4@csms.example/CP1",
+        "wss://CP1:secret@[csms.example/CP1",
+    ],
+)
+def test_no_error_of_a_url_tells_a_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_url(url)
+    assert "secret" not in str(raised.value)

@@ -265,7 +265,7 @@ def test_a_station_without_power_opens_no_link(adapter: str) -> None:
 # Nothing is left behind, however often it fails.
 
 
-def answers(head: bytes) -> tuple[socket.socket, threading.Thread]:
+def said(head: bytes) -> tuple[socket.socket, threading.Thread]:
     """A server that says one thing to everybody, and hangs up."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)
 
@@ -302,7 +302,7 @@ def test_two_hundred_failed_attempts_leave_nothing_behind(
     """Nobody listens, no TLS, no WebSocket, no such name, a proxy that refuses: in turns."""
     for carrier in ("anyio_dial", "poll_dial"):
         monkeypatch.setattr(f"ocpp_adapters.{carrier}.look_up", unknown)
-    server, thread = answers(b"HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n")
+    server, thread = said(b"HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n")
     port = server.getsockname()[1]
     nowhere = replace(to(free_port), config=ClientConfig(url="ws://no-such-name.invalid/CP1"))
     routes = [
@@ -360,3 +360,28 @@ def test_look_ups_that_hang_do_not_keep_the_disk_waiting(
         anyio.run(main, backend=backend)
     finally:
         dead.set()
+
+
+def test_attempts_that_hang_do_not_pile_up_in_threads() -> None:
+    """A key store that answers nobody: each attempt is given up in time, its thread cannot be."""
+    answers = threading.Event()
+    before = threading.active_count()
+    most: list[int] = []
+
+    def maker() -> ssl.SSLContext:
+        answers.wait(10.0)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def enough(_: Runner) -> bool:
+        most.append(threading.active_count() - before)
+        if len(seen.lost) > 12:
+            answers.set()
+        return any("not TLS" in reason for reason in seen.reasons)
+
+    seen = Seen()
+    server, _ = said(b"HTTP/1.1 400 no\r\n\r\n")
+    route = replace(to(server.getsockname()[1], "wss"), ssl_context=maker)
+    with server:
+        RUNNING["threads"](route, seen, enough, replace(HASTY, dial_timeout=0.15))
+    assert any("still hang" in reason for reason in seen.reasons)
+    assert max(most) < 10
