@@ -26,7 +26,7 @@ class Proxy:
 
     host: str
     port: int
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ import ssl
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,13 +24,14 @@ from ocpp_adapters.anyio_dial import connect
 from ocpp_adapters.binding import Binding, explain
 from ocpp_adapters.poll import Poll
 from ocpp_adapters.proxy import Proxy
+from ocpp_adapters.recorder import recording
 from ocpp_adapters.routes import Route
 from ocpp_adapters.station_runner import Runner
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.station import Backoff, Station, StationConfig
 from ocpp_core.store import MemoryStore
 from ocpp_core.versions import OcppVersion
-from ocpp_core.wire import ClientConfig
+from ocpp_core.wire import ClientConfig, Credentials
 from tests.adapters.charger import Charger, config
 from tests.adapters.network.carriers import open_sockets
 from tests.adapters.network.running import RUNNING, Seen, silent_csms
@@ -385,3 +387,28 @@ def test_attempts_that_hang_do_not_pile_up_in_threads() -> None:
         RUNNING["threads"](route, seen, enough, replace(HASTY, dial_timeout=0.15))
     assert any("still hang" in reason for reason in seen.reasons)
     assert max(most) < 10
+
+
+@pytest.mark.parametrize("by", ["proxy", "csms"])
+def test_no_secret_gets_into_reasons_logs_or_records(
+    adapter: str, by: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what a station tells, logs at any level, or has recorded of it: however a refusal is worded."""
+    status = b"407 no" if by == "proxy" else b"401 no"
+    server, thread = said(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+    port = server.getsockname()[1]
+    way = ClientConfig(url="ws://127.0.0.1:9/CP1" if by == "proxy" else f"ws://127.0.0.1:{port}/CP1")
+    way = replace(way, credentials=Credentials(b"CP1", b"pass-csms"))
+    proxy = Proxy("127.0.0.1", port, "user-proxy", "pass-proxy") if by == "proxy" else None
+    route = Route(config=way, proxy=proxy)
+    record = tmp_path / "station.jsonl"
+    monkeypatch.setattr("tests.adapters.network.running.Station", recording(Station, record))
+    seen = Seen()
+    with caplog.at_level(logging.DEBUG), server:
+        RUNNING[adapter](route, seen, lambda _: len(seen.lost) > 1, HASTY)
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5.0)
+    assert "refuses our" in seen.reasons[0] if by == "proxy" else "401" in seen.reasons[0]
+    told = "\n".join([*seen.reasons, caplog.text, record.read_text(), repr(route)])
+    secrets = ["user-proxy", "pass-proxy", "pass-csms", b64encode(b"CP1:pass-csms").decode()]
+    assert not [secret for secret in secrets if secret in told]
