@@ -45,6 +45,8 @@ class Fact:
     """When CALLERRORs did."""
     acknowledged: bool = False
     """Whether an answer reached the station while it waited for one."""
+    tied: bool = False
+    """Whether one reached it in the very moment in which it gave up waiting: both are right, then."""
 
     def attempts(self, offline_at: list[int], timeout_ms: float) -> int:
         """How many of its sendings failed: refused, or unanswered for the time-out on a link that lived."""
@@ -142,6 +144,7 @@ def facts(messages: Iterable[Message], timeout_ms: float) -> list[Fact]:
             (fact.answered if frame[0] == 3 else fact.refused).append(heard)
             waited = heard - max(said for said in fact.said if said <= heard)
             fact.acknowledged = fact.acknowledged or (frame[0] == 3 and waited < timeout_ms)
+            fact.tied = fact.tied or waited == timeout_ms
     return list(known.values())
 
 
