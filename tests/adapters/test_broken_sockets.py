@@ -1,5 +1,6 @@
 """What a system call may come to, and threads that fail: no link hangs, nobody else is concerned."""
 
+import errno
 import logging
 import os
 import socket
@@ -10,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from ocpp_adapters import poll_link, threads_link, threads_station
+from ocpp_adapters import poll_dial, poll_link, threads_link, threads_station
+from ocpp_adapters.binding import DialError
 from ocpp_adapters.poll import Poll
+from ocpp_adapters.proxy import Proxy
+from ocpp_adapters.routes import Route
 from ocpp_adapters.server_driver import Registry
 from ocpp_adapters.sessions import Peer, Session
 from ocpp_adapters.socket_link import ClientSocket, ServerSocket
@@ -100,6 +104,37 @@ def test_a_call_that_fails_is_tried_again_or_the_end(
     assert isinstance(driver.outcome, HandshakeFailed)
     assert driver.outcome.reason is (FailureReason.TRANSPORT if lasts else FailureReason.UNAUTHORIZED)
     assert ours.fileno() < 0, "it is closed"
+
+
+@pytest.mark.parametrize("verb", ["recv", "send"])
+@pytest.mark.parametrize(
+    ("error", "lasts"),
+    [(BlockingIOError(), False), (InterruptedError(), False), (OSError(errno.ECONNRESET, "reset"), True)],
+)
+def test_a_call_that_fails_at_a_proxy_is_tried_again_or_the_end(
+    sockets: tuple[Moody, socket.socket],
+    error: OSError,
+    lasts: bool,
+    verb: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, proxy = sockets
+    ours.verb, ours.error, ours.lasts = verb, error, lasts
+    ours.setblocking(False)
+    monkeypatch.setattr(poll_dial, "begin", lambda *_: ours)
+    proxy.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    config = ClientConfig(url="ws://csms.example/CP1", handshake_timeout=5.0)
+    outcome: list[socket.socket | DialError] = []
+    with Poll() as poll:
+        poll_dial.Race(poll, Route(config=config, proxy=Proxy("192.0.2.1", 3128)), outcome.append)
+        while not outcome:
+            poll.wait(min(poll.step(), 0.1))
+    if lasts:
+        assert str(outcome[0]) == "proxy 192.0.2.1:3128: reset"
+        assert ours.fileno() < 0, "it is closed"
+    else:
+        assert outcome == [ours]
+        assert proxy.recv(4096).startswith(b"CONNECT csms.example:80 ")
 
 
 @pytest.fixture
