@@ -86,7 +86,7 @@ def test_defaults() -> None:
     attempts = StationConfig(StationInfo("Model", "Vendor")).network_attempts
     waits = [sum(Backoff().wait(number, part) for number in range(1, attempts + 2)) for part in (0.0, 1.0)]
     link = ClientConfig(url="ws://csms.example")
-    assert f"after {waits[0]:g} to {waits[1]:g} s" in TEXT
+    assert f"after {waits[0]:g} to {waits[1]:g} s" in " ".join(TEXT.split())
     assert f"({link.ping_interval:g} + {link.pong_timeout:g} s)" in TEXT
     assert f"`handshake_timeout` ({link.handshake_timeout:g} s)" in TEXT
     assert f"`Route.attempt_delay` ({Route(config=link).attempt_delay:g} s)" in TEXT
