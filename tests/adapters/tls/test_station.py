@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ocpp_adapters.tls_failures import CERTIFICATE_FAULTS, Diagnosis, SecurityEvent, TlsFault
-from ocpp_adapters.tls_policy import CsmsTls, Names, StationTls
+from ocpp_adapters.tls_policy import CsmsTls, Names, SecurityProfile, StationTls, files
+from ocpp_core import ConfigurationError
 from tests.adapters.tls import pki
 from tests.adapters.tls.memory import connect, pair
 from tests.adapters.tls.pki import DAY, HOST, Authority, Leaf
@@ -319,3 +320,54 @@ def test_the_trust_may_be_a_folder(root: Authority, tmp_path: Path) -> None:
     (tmp_path / "root.pem").write_bytes(root.file.read_bytes())
     subprocess.run(["openssl", "rehash", str(tmp_path)], check=True, capture_output=True)
     assert connect(StationTls(trust=(tmp_path,)).context(), csms(root.leaf())).station.failed is None
+
+
+def garbled(root: Authority) -> tuple[Path, Path]:
+    """A certificate whose base64 is none, with the key that belonged to it."""
+    leaf = root.leaf()
+    text = leaf.chain.read_text().splitlines()
+    leaf.chain.write_text("\n".join([text[0], "!" * 64, *text[2:]]))
+    return leaf.chain, leaf.key_file
+
+
+FILES: dict[str, tuple[Callable[[Authority], tuple[Path, Path]], str]] = {
+    "not there": (lambda root: (root.folder / "none.pem", root.leaf().key_file), "No such file"),
+    "another's key": (
+        lambda root: (root.leaf().chain, root.leaf(kind="rsa").key_file),
+        "the private key does not belong to the certificate",
+    ),
+    "garbled": (garbled, "one of them is no PEM file of its kind, or the key has another password"),
+    "a key twice": (
+        lambda root: (root.leaf().key_file, root.leaf().key_file),
+        "one of them is no PEM file of its kind, or the key has another password",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), FILES.values(), ids=FILES)
+def test_what_is_wrong_with_files_is_told(
+    make: Callable[[Authority], tuple[Path, Path]], words: str, root: Authority
+) -> None:
+    chain, key = make(root)
+    with pytest.raises(ConfigurationError) as error:
+        station(root, profile=SecurityProfile.TLS_CERTIFICATE, credential=files(chain, key)).context()
+    assert words in str(error.value)
+    assert ".c:" not in str(error.value), "nobody wants to know where in OpenSSL"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "there is no PEM certificate or revocation list in it"),
+        ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", "cannot use"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_wrong_with_a_trust_anchor_is_told(content: str | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "anchor.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=r"anchor\.pem") as error:
+        StationTls(trust=(path,)).context()
+    assert words in str(error.value)
+    assert ".c:" not in str(error.value)
