@@ -165,10 +165,8 @@ class SwitchedStream(ByteStream):
         with anyio.CancelScope() as scope:
             self._pending.add(scope)
             try:
-                return await operation
-            except anyio.ClosedResourceError:
-                if not self.dead:
-                    raise
+                with suppress(anyio.ClosedResourceError):  # by whoever killed it
+                    return await operation
             finally:
                 self._pending.discard(scope)
         raise anyio.BrokenResourceError

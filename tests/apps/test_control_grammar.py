@@ -46,7 +46,7 @@ def line(**fields: Any) -> bytes:
     return json.dumps(fields).encode()
 
 
-def refusal(text: bytes) -> CommandError:
+def refusal(text: bytes | None) -> CommandError:
     with pytest.raises(CommandError) as caught:
         parse(text, STATION_COMMANDS)
     return caught.value
@@ -102,6 +102,7 @@ def test_members_without_behaviour_say_so() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (None, "the line is longer than"),
         (b"", "not JSON"),
         (b"{", "not JSON"),
         (b"\xff\xfe{}", "not JSON"),
@@ -130,7 +131,7 @@ def test_members_without_behaviour_say_so() -> None:
         (b'{"do": "present_token", "token": "\\ud800"}', "token must be"),
     ],
 )
-def test_what_is_no_command_is_refused(text: bytes, said: str) -> None:
+def test_what_is_no_command_is_refused(text: bytes | None, said: str) -> None:
     error = refusal(text)
     assert said in str(error)
     assert error.id is None

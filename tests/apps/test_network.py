@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.abc import ByteStream, SocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
 from ocpp_adapters.routes import Route
 from ocpp_core.wire import ClientConfig
@@ -73,6 +73,7 @@ def test_an_intact_network_carries_bytes_both_ways(backend: str) -> None:
         await line.there.send(b"in")
         assert await line.here.receive() == b"in"
         assert line.network.description == "up"
+        assert line.here.extra(SocketAttribute.remote_port) == line.port
         await line.here.send_eof()
         with pytest.raises(anyio.EndOfStream):
             await line.there.receive()
@@ -115,6 +116,7 @@ def test_half_open_holds_bytes_back_and_delivers_them_when_mended(backend: str) 
         await line.network.cut(half_open=True)
         assert line.network.description == "half-open"
         await line.here.send(b"held ")
+        await line.network.cut(half_open=True)  # which it is
         await line.here.send(b"back")
         await line.there.send(b"for later")
         assert await nothing_arrives(line.here)
