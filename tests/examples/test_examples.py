@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
-import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -54,15 +54,25 @@ def call(socket: ClientConnection, action: str, payload: Mapping[str, object]) -
     return answer
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
-def test_station_anyio_and_csms_asyncio(version: str) -> None:
-    with running(str(EXAMPLES / "csms_asyncio.py"), "0") as csms:
-        url = f"ws://127.0.0.1:{csms.port()}/CP01"
-        with running(str(EXAMPLES / "station_anyio.py"), url, version) as station:
-            assert csms.line() == f"CP01 booted, speaking ocpp{version}"
-            assert csms.line() == "CP01 says Accepted to Trigger"
-            assert csms.line() == "CP01 started at 0 Wh"
-            ended = re.fullmatch(r"CP01 ended: (\d+) Wh, EVDisconnected", csms.line())
-            assert ended is not None
-            assert int(ended[1]) > 0
-            assert station.wait() == 0
+def test_station_anyio_and_csms_asyncio() -> None:
+    """One station of every version, at the same time."""
+    versions = ("1.6", "2.0.1", "2.1")
+    with ExitStack() as stack:
+        csms = stack.enter_context(running(str(EXAMPLES / "csms_asyncio.py"), "0"))
+        url, example = f"ws://127.0.0.1:{csms.port()}", str(EXAMPLES / "station_anyio.py")
+        stations = [stack.enter_context(running(example, f"{url}/{it}", it)) for it in versions]
+        told: dict[str, list[str]] = {version: [] for version in versions}
+        for _ in range(4 * len(versions)):
+            station, _, words = csms.line().partition(" ")
+            told[station].append(words)
+        assert [station.wait() for station in stations] == [0, 0, 0]
+    for version, lines in told.items():
+        *before, last = lines
+        assert before == [
+            f"booted, speaking ocpp{version}",
+            "says Accepted to Trigger",
+            "started at 0 Wh",
+        ]
+        ended = re.fullmatch(r"ended: (\d+) Wh, EVDisconnected", last)
+        assert ended is not None
+        assert int(ended[1]) > 0
