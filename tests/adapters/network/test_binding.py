@@ -167,7 +167,12 @@ def test_who_may_bind_without_privileges_may_do_it_once() -> None:
         (errno.EADDRNOTAVAIL, ANY, "192.0.2.1", "no address of this machine to connect from"),
         (errno.EADDRNOTAVAIL, OURS, "192.0.2.1", "192.0.2.7 is not an address of this machine"),
         (errno.EINVAL, ANY, "FE80::1", "a link-local address needs its interface: [fe80::1%25eth0] in a URL"),
-        (errno.EINVAL, LO, "fe80::1%e0", "fe80::1%e0 is reached by interface e0, but this is bound to interf"),
+        (
+            errno.EINVAL,
+            LO,
+            "fe80::1%e0",
+            "fe80::1%e0 is reached by interface e0, but this is bound to interf",
+        ),
         (errno.EINVAL, ANY, "192.0.2.1", "not an address to connect to"),
         (errno.EAFNOSUPPORT, ANY, "2001:db8::1", "this machine has no IPv6"),
         (errno.ECONNREFUSED, ANY, "192.0.2.1", "refused: nobody listens on that port, or a firewall says so"),
