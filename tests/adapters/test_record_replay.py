@@ -309,6 +309,7 @@ def test_the_command_line_as_a_program(path: Path) -> None:
 
 # --- codecs
 
+PRESENTED, METERED, RECEIVED = map(Arguments, (Station.present_token, Station.meter, Station.receive_frame))
 tokens = st.builds(IdToken, st.text(max_size=20), st.sampled_from(["ISO14443", "Central"]))
 
 
@@ -323,12 +324,11 @@ tokens = st.builds(IdToken, st.text(max_size=20), st.sampled_from(["ISO14443", "
 def test_arguments_come_back_as_they_were(
     token: IdToken, evse: int | None, now: float, quantities: list[Quantity]
 ) -> None:
-    for method, args in (
-        (Station.present_token, (token, evse, now)),
-        (Station.meter, (1, tuple(quantities), now)),
-        (Station.receive_frame, (token.value, now)),
+    for arguments, args in (
+        (PRESENTED, (token, evse, now)),
+        (METERED, (1, tuple(quantities), now)),
+        (RECEIVED, (token.value, now)),
     ):
-        arguments = Arguments(method)
         written = json.loads(json.dumps(arguments.encode(arguments.bind(*args))))
         assert tuple(arguments.decode(written).values()) == args
 
