@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ocpp_adapters.binding import Binding
 from ocpp_adapters.proxy import Proxy
+from ocpp_adapters.tls_policy import Names
 from ocpp_core import ConfigurationError
 
 
@@ -13,6 +14,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     subjects = parser.add_subparsers(title="subjects", required=True, metavar="SUBJECT")
     tls = subjects.add_parser("tls", help="explain a CSMS's TLS: chain, names, validity, ciphers, keys")
     tls.add_argument("url", metavar="URL", help="the connection URL, wss://...")
+    tls.add_argument("--security", type=Path, help="all of that as ocpp station takes it")
     tls.add_argument(
         "--ca", type=Path, action="append", default=[], help="trust anchors (default: the system's)"
     )
@@ -30,15 +32,23 @@ def _run(options: argparse.Namespace) -> int:
     try:
         from .doctor_checks import Question, examine  # only now: it needs the extra "security"
         from .doctor_words import Verdict
+        from .security import Security, load_security
     except ModuleNotFoundError as error:
         raise ConfigurationError("the doctor needs more: pip install 'ocpp-core[security]'") from error
-    question = Question(
-        url=options.url,
+    security = Security(
         trust=tuple(options.ca),
         chain=options.cert,
-        key=options.key,
+        key=options.key or options.cert,
         crls=tuple(options.crl),
-        wildcards=options.allow_wildcards,
+        names=Names.WILDCARD if options.allow_wildcards else Names.EXACT,
+    )
+    if options.security is not None:
+        if security != Security():
+            raise ConfigurationError("--security says all that --ca, --cert, --key, … do: one or the other")
+        security = load_security(options.security)
+    question = Question(
+        url=options.url,
+        security=security,
         binding=Binding.parse(options.interface),
         proxy=None if options.proxy is None else Proxy.parse(options.proxy),
         timeout=options.timeout,

@@ -4,21 +4,22 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from ocpp_adapters.binding import Binding
 from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
 from ocpp_adapters.tls_failures import TlsFault, diagnose
-from ocpp_adapters.tls_policy import Names, SecurityProfile, StationTls, files
-from ocpp_core import ConfigurationError
+from ocpp_adapters.tls_policy import Names, SecurityProfile
+from ocpp_core import ConfigurationError, OcppError
 from ocpp_core.wire import ClientConfig, Endpoint
 from ocpp_security.errors import CertificateError
 from ocpp_security.pki.certificate import Certificate, parse_der
 
+from .contexts import Contexts, has_certificate
 from .doctor_probe import Outcome, curious, shake_hands
 from .doctor_words import Finding, describe_chain, describe_names, note, ok, problem
+from .security import Security
 
 _SUITES: Final = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -42,17 +43,12 @@ _VERSIONS: Final = {
 class Question:
     """What to look at, and as whom.
 
-    ``trust`` are the station's anchors (none: the system's), ``chain`` and ``key`` its certificate for
-    profile 3; ``wildcards`` allows them; ``binding`` and ``proxy`` are those of its network profile;
-    ``timeout`` in seconds for each connection.
+    ``security`` is whom the station trusts and what it shows; ``binding`` and ``proxy`` are those of its
+    network profile; ``timeout`` in seconds for each connection.
     """
 
     url: str
-    trust: tuple[Path, ...] = ()
-    chain: Path | None = None
-    key: Path | None = None
-    crls: tuple[Path, ...] = ()
-    wildcards: bool = False
+    security: Security = field(default_factory=Security)
     binding: Binding = field(default_factory=Binding)
     proxy: Proxy | None = None
     timeout: float = 10.0
@@ -92,23 +88,20 @@ def _certificates(endpoint: Endpoint, seen: Outcome, question: Question) -> Iter
         return
     if chain:
         yield from describe_chain(chain, datetime.now(UTC))
-        yield from describe_names(chain[0], endpoint.server_name, exact=not question.wildcards)
+        name = question.security.server_name or endpoint.server_name
+        yield from describe_names(chain[0], name, exact=question.security.names is Names.EXACT)
 
 
 def _as_station(route: Route, question: Question) -> Iterator[Finding]:
     """The very handshake that a station with these settings would make."""
-    profile = SecurityProfile.TLS_BASIC if question.chain is None else SecurityProfile.TLS_CERTIFICATE
     try:
-        context = StationTls(
-            profile=profile,
-            trust=question.trust,
-            system_trust=not question.trust,
-            credential=None if question.chain is None else files(question.chain, question.key),
-            crls=question.crls,
-            names=Names.WILDCARD if question.wildcards else Names.EXACT,
-        ).context()
-    except ConfigurationError as error:
+        profile = _profile(question.security)
+        context = Contexts(question.security, own=profile is SecurityProfile.TLS_CERTIFICATE)()
+    except OcppError as error:
         yield problem(str(error))
+        return
+    except OSError as error:
+        yield problem(f"cannot use {error.filename}: {error.strerror}")
         return
     outcome = _try(route, context, question.timeout, linger=_LINGER)
     if outcome.failed is None:
@@ -117,8 +110,20 @@ def _as_station(route: Route, question: Question) -> Iterator[Finding]:
     yield problem(f"a station with security profile {profile.value} does not connect: {outcome.failed}")
     if outcome.failed.event is not None:
         yield note(f"it reports the security event {outcome.failed.event}")
-    if outcome.failed.fault is TlsFault.REFUSED_OURS and question.chain is None:
-        yield note("the CSMS seems to want a client certificate (profile 3): give --cert and --key")
+    if outcome.failed.fault is TlsFault.REFUSED_OURS and profile is SecurityProfile.TLS_BASIC:
+        yield note(
+            "the CSMS seems to want a client certificate (profile 3): give --cert and --key, or --security"
+        )
+
+
+def _profile(security: Security) -> SecurityProfile:
+    """Which of the two with TLS. Raises ConfigurationError: a certificate is wanted, and there is none."""
+    wanted = security.security_profile
+    if wanted is None:
+        return SecurityProfile.TLS_CERTIFICATE if has_certificate(security) else SecurityProfile.TLS_BASIC
+    if wanted is SecurityProfile.TLS_CERTIFICATE and security.chain is None and security.directory is None:
+        raise ConfigurationError(f"security_profile {wanted} needs chain and key, or a directory")
+    return wanted if wanted.secure else SecurityProfile.TLS_BASIC
 
 
 def _versions(route: Route, timeout: float) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """``ocpp doctor tls``: what it says of good and of bad servers, in words."""
 
+import json
 import socket
 import ssl
 import subprocess
@@ -133,12 +134,43 @@ async def test_a_client_certificate_is_wanted_and_its_key_must_fit(
     assert "FailedToAuthenticateAtCsms" in said
     assert await consult(context, *trust, "--cert", str(ours.chain), "--key", str(other.key_file)) == 1
     said = capsys.readouterr().out
-    assert "the private key does not belong to the certificate" in said
+    assert "belongs to another key" in said
     assert await consult(context, *trust, "--cert", str(ours.chain), "--key", str(ours.key_file)) == 0
     assert "security profile 3 trusts it" in capsys.readouterr().out
     expired = root.leaf("SN-1", since=-9 * DAY, until=-DAY)
     assert await consult(context, *trust, "--cert", str(expired.chain), "--key", str(expired.key_file)) == 1
     assert "the peer refuses our certificate" in capsys.readouterr().out
+
+
+async def test_it_takes_what_a_station_is_given(
+    root: Authority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = csms(root.leaf("localhost"), trust=(root.file,), profile=SecurityProfile.TLS_CERTIFICATE)
+    ours, security = root.leaf("SN-1"), tmp_path / "security.json"
+    roots = tmp_path / "ca" / "csms" / "root.pem"
+    roots.parent.mkdir(parents=True)
+    roots.write_bytes(root.file.read_bytes())
+    shown = {"chain": str(ours.chain), "key": str(ours.key_file)}
+    cases: list[tuple[dict[str, object], int, str]] = [
+        ({"trust": [str(root.file)], **shown}, 0, "security profile 3 trusts it"),
+        (
+            {"trust": [str(root.file)], "security_profile": 2, **shown},
+            1,
+            "give --cert and --key, or --security",
+        ),
+        ({"trust": [str(root.file)], "server_name": "elsewhere"}, 1, "does not name elsewhere"),
+        ({"trust": [str(root.file)], "security_profile": 3}, 1, "needs chain and key, or a directory"),
+        ({"directory": "."}, 1, "give --cert and --key, or --security"),
+        ({"directory": ".", "security_profile": 3}, 1, "no certificate with its key"),
+    ]
+    for members, status, words in cases:
+        security.write_text(json.dumps(members))
+        assert await consult(context, "--security", str(security)) == status, members
+        assert words in capsys.readouterr().out
+    assert await consult(context, "--security", str(security), "--ca", str(root.file)) == 1
+    assert "one or the other" in capsys.readouterr().err
+    assert await consult(context, "--ca", str(tmp_path / "absent.pem")) == 1
+    assert "absent.pem: No such file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
