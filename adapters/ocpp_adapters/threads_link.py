@@ -150,7 +150,7 @@ Dial: TypeAlias = Callable[[Route, float], socket.socket]
 def dial(route: Route, timeout: float) -> socket.socket:
     """Open the connection of a route, without TLS: through its proxy, bound as it says, the addresses racing.
 
-    Raises:
+    Returns a socket that blocks. Raises:
         OSError: there is none; :class:`TimeoutError`: not in so many seconds.
     """
     return Dialling().dial(route, timeout)
@@ -174,9 +174,11 @@ class Dialling:
                     raise ConnectionAbortedError("given up")
                 poll.wait(min(delay, _NOTICED))
                 delay = poll.step()
-        if isinstance(outcome[0], OSError):
-            raise outcome[0]
-        return outcome[0]
+        (connection,) = outcome
+        if isinstance(connection, OSError):
+            raise connection
+        connection.setblocking(True)
+        return connection
 
     def stop(self) -> None:
         """Give up: the sockets are closed within a tenth of a second, or when the host has been looked up."""

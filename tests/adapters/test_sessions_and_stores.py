@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,11 +122,18 @@ async def test_a_reconnect_waits_for_the_commits_of_the_earlier_link(adapter: Ad
                     finished.pop()()
                     await eventually(lambda: len(finished) == 1)
                     finished.pop()()
-                    await eventually(lambda: central.links["CP1"].machine is not None)
+                    await eventually(lambda: is_ready(central))
                     assert central.links["CP1"].machine.registration == "Accepted"
         while finished:
             finished.pop()()
         assert not central.links
+
+
+def is_ready(central: Central) -> bool:
+    """Whether the rows of the station's machine are loaded."""
+    with suppress(LocalProtocolError):
+        return central.links["CP1"].machine is not None
+    return False
 
 
 @asynccontextmanager

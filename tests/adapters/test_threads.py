@@ -1,5 +1,6 @@
 """Links that any thread may use: what threads can do to them, they survive."""
 
+import select
 import socket
 import ssl
 import threading
@@ -7,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -244,10 +245,12 @@ def test_closing_a_server_cuts_off_those_who_do_not_go() -> None:
 
 
 def test_limits_hold() -> None:
-    with csms(limits=Limits(handshakes=1)) as (server, _), dial(Route(config=at(server.port)), 5):
-        time.sleep(0.05)
-        with dial(Route(config=at(server.port)), 5) as second:
-            assert second.recv(1) == b""
+    with csms(limits=Limits(handshakes=1)) as (server, _), ExitStack() as stack:
+        route = Route(config=at(server.port))
+        both = [stack.enter_context(dial(route, 5)) for _ in range(2)]
+        cut_off, _, _ = select.select(both, [], [], 5)
+        assert [sock.recv(1) for sock in cut_off] == [b""], "one of them"
+        assert both[0].getblocking()
 
 
 # The behaviour level.
