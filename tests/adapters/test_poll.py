@@ -225,6 +225,19 @@ def test_refused_unreachable_and_silent(poll: Poll, free_port: int) -> None:
     assert error.value.failure.reason is WireFailure.TIMEOUT
 
 
+class Broken(ssl.SSLContext):
+    def wrap_bio(self, *arguments: Any, **named: Any) -> Any:
+        raise ssl.SSLError("a key that has gone")
+
+
+def test_tls_that_cannot_begin(poll: Poll) -> None:
+    server = csms(poll)
+    config = ClientConfig(url=f"wss://127.0.0.1:{server.port}/CP1")
+    link = open_rpc(poll, config, echo, ssl_context=Broken(ssl.PROTOCOL_TLS_CLIENT))
+    with pytest.raises(ssl.SSLError, match="a key that has gone"):
+        until(poll, lambda: link.opened)
+
+
 def test_closed_before_it_was_open(poll: Poll) -> None:
     link = open_rpc(poll, at(csms(poll).port))
     link.close()

@@ -1,5 +1,7 @@
 """Links that any thread may use: what threads can do to them, they survive."""
 
+import logging
+import os
 import select
 import socket
 import ssl
@@ -30,7 +32,7 @@ from ocpp_core import LocalProtocolError, Role
 from ocpp_core.csms import CommandAnswered, CsmsAction, RequestStart, TransactionEnded, TransactionStarted
 from ocpp_core.messages import Response, v21, v201
 from ocpp_core.rpc import CallReceived, FailureReason, RpcConfig, SendReceived
-from ocpp_core.station import Station, StationAction
+from ocpp_core.station import OpenLink, Station, StationAction
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig, Text
 from ocpp_core.wire import FailureReason as WireFailure
@@ -312,6 +314,32 @@ def test_a_charging_session_with_disks_at_both_ends(tmp_path: Path) -> None:
 def test_a_station_without_a_csms_tries_again(free_port: int) -> None:
     with station_at(free_port, MemoryStore()) as (_, _, seen):
         eventually(lambda: sum(type(it).__name__ == "OpenLink" for it in list(seen)) >= 3)
+
+
+def test_an_observer_that_fails_costs_nothing_but_what_it_missed(
+    free_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the thread that keeps the time there is nobody to raise it to."""
+    dials: list[OpenLink] = []
+
+    def observe(action: object) -> None:
+        if isinstance(action, OpenLink):
+            dials.append(action)
+            if len(dials) == 2:
+                raise RuntimeError("a bug in the display")
+
+    station, charger = Station(config(), os.urandom, time.monotonic()), Charger()
+    with connect_station(station, at(free_port), MemoryStore(), charger, observe=observe) as runner:
+        eventually(lambda: len(dials) >= 4)
+        runner.leave()
+        so_far = len(dials)
+        with runner.turn() as now:
+            station.connect(now)
+        assert len(dials) == so_far + 1, "it is asked for, and not done"
+    (failure,) = [record.exc_info for record in caplog.records if record.levelno == logging.ERROR]
+    assert failure is not None
+    assert str(failure[1]) == "a bug in the display"
+    eventually(lambda: not any(thread.name == "ocpp-link" for thread in threading.enumerate()))
 
 
 def test_power_off_says_no_goodbye() -> None:
