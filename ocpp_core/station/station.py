@@ -58,6 +58,8 @@ from .tables import (
     WireRow,
 )
 
+_ANSWERED_BY_ALL = {Work.BOOT, Work.HEARTBEAT}
+"""Calls whose content no CSMS can choke on; one that answers neither has not read them."""
 _FAILURES = {
     FailureReason.TIMEOUT: Failure.TIMEOUT,
     FailureReason.DISCONNECTED: Failure.DISCONNECTED,
@@ -192,7 +194,7 @@ class Station:
             return
         self._dialect = dialect_for(version)
         profile = self._connectivity.profile
-        timeout = profile.message_timeout or self.config.message_timeout
+        timeout = self._connectivity.message_timeout
         config = RpcConfig(message_timeout=timeout, queue_limit=0, tolerance=self.config.tolerance)
         self._rpc = RpcSession(version, Role.STATION, self._context.entropy, config)
         lost_at = self._connectivity.lost_at
@@ -341,6 +343,7 @@ class Station:
             return
         self._in_flight = intent
         self._provisioning.called(now)
+        self._connectivity.asked()
         self._rpc.call(intent.request, now, call_id=intent.call_id)
         for frame in self._rpc.actions():
             assert isinstance(frame, SendFrame)  # no other call was in flight
@@ -446,10 +449,14 @@ class Station:
         detail = f"{failed.code or failed.reason} {failed.description}".strip()
         if failure is Failure.REFUSED:
             self._context.notice(NoticeKind.PEER, f"{failed.action}: {detail}")
+        elif (
+            failure is Failure.TIMEOUT and intent.work in _ANSWERED_BY_ALL and self._connectivity.unanswered()
+        ):
+            failure = Failure.DISCONNECTED
         if intent.work is Work.BOOT:
             self._provisioning.boot_failed(failure, now)
         elif intent.work is Work.HEARTBEAT:
-            self._provisioning.heartbeat_failed(now)
+            self._provisioning.heartbeat_failed(failure, now)
         elif intent.work is Work.AUTHORIZE:
             self._authorization.failed(failure, now)
         elif intent.work is Work.STATUS:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.entropy import SeededEntropy
 from ocpp_core.errors import LocalProtocolError
-from ocpp_core.station import Backoff, CloseLink, LinkFailure, OpenLink, Station, StationConfig
+from ocpp_core.station import Backoff, CloseLink, LinkFailure, OpenLink, SendFrame, Station, StationConfig
 from ocpp_core.store import Commit, MemoryStore
 
 from .bench import config
@@ -100,7 +100,7 @@ class Links(RuleBasedStateMachine):
         """nothing, dialling, open; what there is of a connection."""
         self.told_to_close = False
         self.slot = -1
-        self.spoke = False
+        self.spoke = self.asked = False
         self.opened_at = 0.0
         self.wanted = self.hurry = True
         """Whether the next dial comes without waiting."""
@@ -123,6 +123,8 @@ class Links(RuleBasedStateMachine):
                     self.owed = False
                 elif isinstance(action, OpenLink):
                     self.dial(action)
+                elif isinstance(action, SendFrame):
+                    self.asked = self.asked or action.text.startswith("[2,")
                 elif isinstance(action, CloseLink):
                     assert self.adapter != "nothing", "there is nothing to close"
                     assert not self.told_to_close, "it was closed once"
@@ -184,7 +186,7 @@ class Links(RuleBasedStateMachine):
     @rule(oddly=st.booleans())
     def opens(self, oddly: bool) -> None:
         closing = self.told_to_close
-        self.adapter, self.spoke, self.opened_at = "open", False, self.now
+        self.adapter, self.spoke, self.asked, self.opened_at = "open", False, False, self.now
         self.station.link_opened("soap" if oddly else "ocpp2.0.1", self.now)
         self.never = closing or oddly
         self.drain()
@@ -201,7 +203,8 @@ class Links(RuleBasedStateMachine):
     @rule()
     def closes(self) -> None:
         self.station.link_closed(1006, "", self.now)
-        served = not self.never and (self.spoke or self.now - self.opened_at >= ANSWER)
+        stayed = self.now - self.opened_at >= ANSWER and not self.asked
+        served = not self.never and (self.spoke or stayed)
         self.over(served=served)
         self.drain()
 

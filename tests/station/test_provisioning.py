@@ -2,6 +2,7 @@
 
 import pytest
 
+from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.domain.status import BootReason
 from ocpp_core.station import NoticeKind, RegistrationChanged
 
@@ -136,6 +137,7 @@ def test_a_boot_without_a_usable_answer_is_tried_again(version, how):
     bench = Bench(version, start=False, boot_retry_interval=45.0)
     getattr(bench, how).add("BootNotification")
     bench.power_up()
+    bench.receive("a word: it is there")
     wait = 45.0 + (30.0 if how == "ignores" else 0.0)
     bench.run(wait - 0.1)
     assert len(bench.sent("BootNotification")) == 1
@@ -143,6 +145,45 @@ def test_a_boot_without_a_usable_answer_is_tried_again(version, how):
     getattr(bench, how).clear()
     bench.run(0.1)
     assert bench.registered == "Accepted"
+
+
+@pytest.mark.requirement("B10.FR.03", "2.0.1-J-5.3", "2.1-J-5.4")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_link_over_which_nobody_answers_is_left(version):
+    """However long it stays open: there is a load balancer, but no CSMS behind it."""
+    ways = NetworkProfile(slot=0), NetworkProfile(slot=1, message_timeout=20.0)
+    bench = Bench(version, start=False, network_profiles=ways, network_attempts=2)
+    bench.ignores.add("BootNotification")
+    bench.power_up()
+    # Each attempt takes a message's time-out; the waits between them double: 10, 20, 40.
+    for seconds, slot in ((29.9, 0), (10 + 29.9, 0), (20 + 19.9, 1), (40 + 19.9, 1)):
+        bench.run(seconds)
+        connection = bench.state()["connection"]
+        assert (connection["state"], connection["slot"]) == ("open", slot)
+        bench.run(0.1)
+        assert bench.state()["connection"]["state"] == "waiting"
+    assert len(bench.sent("BootNotification")) == 4
+    bench.ignores.clear()
+    bench.run(40.0)
+    assert bench.registered == "Accepted"
+
+
+@pytest.mark.requirement("G02.FR.01", "1.6-4.6")
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_reconnected_csms_that_answers_no_heartbeat(version, heard):
+    """One that never said a word over the link is not there; one that did may have missed one."""
+    bench = Bench(version, heartbeat_interval=300.0)
+    bench.ignores.add("Heartbeat")
+    bench.cut(back=True)
+    bench.run(11.0)
+    assert bench.state()["connection"]["state"] == "open"
+    if heard:
+        bench.receive("a word: it is there")
+    bench.run(289.0 + 29.9)
+    assert bench.state()["connection"]["state"] == "open"
+    bench.run(0.1)
+    assert bench.state()["connection"]["state"] == ("open" if heard else "waiting")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -286,10 +327,29 @@ def test_no_heartbeat_without_a_link(version):
     bench.run(150)
     bench.cut()
     bench.run(1000)
-    bench.mend()
     assert bench.sent("Heartbeat") == []
+    bench.mend()
+    bench.run(0)
+    assert len(bench.sent("Heartbeat")) == 1, "that fell due meanwhile"
     bench.run(200)
-    assert len(bench.sent("Heartbeat")) == 1
+    assert len(bench.sent("Heartbeat")) == 2
+
+
+@pytest.mark.requirement("G02.FR.01", "1.6-4.6", "B10.FR.03")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_links_that_never_last_as_long_as_a_heartbeat(version):
+    """Something in between closes them after a minute, the CSMS is gone: the next profile has its turn."""
+    ways = NetworkProfile(slot=0), NetworkProfile(slot=1)
+    bench = Bench(version, heartbeat_interval=300.0, network_profiles=ways, network_attempts=2)
+    bench.ignores |= {"Heartbeat", "BootNotification"}
+    for _ in range(20):
+        bench.run(29.0)
+        if bench.state()["connection"]["state"] == "open":
+            bench.cut(back=True)
+        bench.run(50.0)
+        if bench.state()["connection"]["slot"] == 1:
+            return
+    pytest.fail("it stays where nobody is")
 
 
 @pytest.mark.requirement("B01.FR.06", "G02.FR.06")

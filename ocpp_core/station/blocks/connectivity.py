@@ -51,14 +51,15 @@ class Link(StrEnum):
 class Connectivity:
     """Keeps a link open while it is wanted; which one is up to the :class:`Rotation`.
 
-    A link over which the CSMS says nothing before it is gone, within the time-out of a message, is a failed
-    attempt like one that never opened: else a CSMS that is not there behind its load balancer would be
-    dialled without growing waits, and the next network profile never.
+    A link over which the CSMS says nothing although it was asked, or that is gone within the time-out of a
+    message, is a failed attempt like one that never opened: else a CSMS that is not there behind its load
+    balancer would be dialled without growing waits, and the next network profile never.
 
     ``offer`` tells which versions to offer by a network profile.
     """
 
     __slots__ = (
+        "_asked",
         "_context",
         "_eager",
         "_failures",
@@ -89,6 +90,8 @@ class Connectivity:
         self._offered: tuple[OcppVersion, ...] = ()
         self._heard = False
         """Whether the CSMS has said anything over this link."""
+        self._asked = False
+        """Whether it would have had to."""
         self._opened_at = 0.0
         self.link = Link.IDLE
         self.profile = rotation.profile
@@ -102,6 +105,11 @@ class Connectivity:
     def online(self) -> bool:
         """Whether frames can be sent."""
         return self.link is Link.OPEN
+
+    @property
+    def message_timeout(self) -> float:
+        """Seconds that the CSMS of this link may take to answer."""
+        return self.profile.message_timeout or self._context.config.message_timeout
 
     def connect(self, slot: int | None, now: float) -> None:
         """Want the link, at once; one by another profile than that of ``slot`` is closed first (B10.FR.06).
@@ -146,7 +154,7 @@ class Connectivity:
         self.link = Link.OPEN
         self.version = offered[subprotocol]
         self._context.out.do(LinkChanged(self.version, slot=self.profile.slot))
-        self._heard = False
+        self._heard = self._asked = False
         self._opened_at = now
         return self.version
 
@@ -155,6 +163,18 @@ class Connectivity:
         if self.online and not self._heard:
             self._heard = True
             self._rotation.connected()
+
+    def asked(self) -> None:
+        """A call goes out."""
+        self._asked = True
+
+    def unanswered(self) -> bool:
+        """The CSMS has not answered what every CSMS answers. Whether it never said a word over this link, and
+        so is not there: then the link is closed."""
+        if self._heard or not self.online:
+            return False
+        self._close(NORMAL_CLOSURE, "no answer")
+        return True
 
     def failed(self, reason: LinkFailure, detail: str, now: float) -> None:
         """The adapter could not open the link. Raises :class:`LocalProtocolError` if none was asked for."""
@@ -192,9 +212,8 @@ class Connectivity:
     def _gone(self, reason: str, now: float) -> None:
         context = self._context
         context.timers.cancel(_DIAL)
-        served = self.version is not None and (
-            self._heard or now - self._opened_at >= context.config.message_timeout
-        )
+        stayed = now - self._opened_at >= self.message_timeout and not self._asked
+        served = self.version is not None and (self._heard or stayed)
         if self.version is not None:
             self.lost_at = now
         if served:

@@ -30,6 +30,7 @@ class Provisioning:
         "_context",
         "_heartbeat_by",
         "_heartbeat_due",
+        "_heartbeat_owed",
         "_heartbeat_triggered",
         "_interval",
         "_registered_by",
@@ -45,6 +46,8 @@ class Provisioning:
         self._boot_due = True
         self._boot_triggered = False
         self._heartbeat_by = 0.0
+        self._heartbeat_owed = 0.0
+        """When one was due as the link was lost."""
         self._heartbeat_due = False
         self._heartbeat_triggered = False
         self._interval = context.config.heartbeat_interval
@@ -71,7 +74,9 @@ class Provisioning:
             self._registered_by = (version, profile)
             self.status = None
         if self.status is RegistrationStatus.ACCEPTED:
+            owed = self._heartbeat_owed
             self._arm_heartbeat(now)
+            self._context.timers.set(_HEARTBEAT, min(max(owed, now), now + self._interval))
         else:
             # B02.FR.04: not before the interval is over, unless that was asked for over the link before.
             self._boot_due = self._boot_triggered or _BOOT not in self._context.timers
@@ -87,7 +92,13 @@ class Provisioning:
         self._boot_triggered = False
 
     def link_lost(self) -> None:
-        """Heartbeats need a link."""
+        """Heartbeats need a link; one that falls due meanwhile is sent over the next.
+
+        Links that never last as long as the interval would else end before anybody was asked anything.
+        """
+        at = self._context.timers.deadline(_HEARTBEAT)
+        if at is not None:
+            self._heartbeat_owed = at
         self._heartbeat_due = self._heartbeat_triggered = False
         self._context.timers.cancel(_HEARTBEAT)
 
@@ -157,9 +168,13 @@ class Provisioning:
         self.learn_utc(dialect.heartbeat_answer(response), now)
         self._arm_heartbeat(now)
 
-    def heartbeat_failed(self, now: float) -> None:
-        """Try again after the interval."""
-        self._arm_heartbeat(now)
+    def heartbeat_failed(self, failure: Failure, now: float) -> None:
+        """Try again after the interval, or over the next link."""
+        if failure is Failure.DISCONNECTED:
+            self._heartbeat_owed = now
+            self._context.timers.cancel(_HEARTBEAT)
+        else:
+            self._arm_heartbeat(now)
 
     def learn_utc(self, utc_ms: int | None, now: float) -> None:
         """Set the wall clock; the first time in a boot this dates all of the boot's earlier records."""
