@@ -74,9 +74,8 @@ class Provisioning:
             self._registered_by = (version, profile)
             self.status = None
         if self.status is RegistrationStatus.ACCEPTED:
-            owed = self._heartbeat_owed
             self._arm_heartbeat(now)
-            self._context.timers.set(_HEARTBEAT, min(max(owed, now), now + self._interval))
+            self._context.timers.set(_HEARTBEAT, max(now, self._heartbeat_owed))
         else:
             # B02.FR.04: not before the interval is over, unless that was asked for over the link before.
             self._boot_due = self._boot_triggered or _BOOT not in self._context.timers
