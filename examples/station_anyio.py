@@ -5,7 +5,8 @@ One car charges for two seconds: ``python examples/station_anyio.py [URL [VERSIO
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import anyio
 
@@ -51,6 +52,12 @@ class Charger:
         print(f"connector {ref.connector} is {'locked' if locked else 'unlocked'}", flush=True)
 
 
+async def until(station: Station, reached: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait for a state. (A charger does not: it may be offline for days, and charge all the same.)"""
+    while not reached(station.state(anyio.current_time())):
+        await anyio.sleep(0.05)
+
+
 async def main(url: str, version: str) -> None:
     """A driver comes, charges and leaves."""
     config = StationConfig(
@@ -60,14 +67,14 @@ async def main(url: str, version: str) -> None:
     charger = Charger()
     station = Station(config, os.urandom, anyio.current_time(), store.load())
     async with connect_station(station, ClientConfig(url=url), store, charger) as charger.runner:
-        await anyio.sleep(1)
+        await until(station, lambda state: state["registration"] == "Accepted")
         with charger.runner.turn() as now:
             station.plug_in(1, 1, now)
             station.present_token(IdToken("04A1B2C3"), 1, now)
         await anyio.sleep(2)
         with charger.runner.turn() as now:
             station.plug_out(1, 1, now)
-        await anyio.sleep(1)
+        await until(station, lambda state: state["queue"]["facts"] == 0)
 
 
 if __name__ == "__main__":

@@ -67,12 +67,9 @@ def test_station_anyio_and_csms_asyncio() -> None:
             told[station].append(words)
         assert [station.wait() for station in stations] == [0, 0, 0]
     for version, lines in told.items():
-        *before, last = lines
-        assert before == [
-            f"booted, speaking ocpp{version}",
-            "says Accepted to Trigger",
-            "started at 0 Wh",
-        ]
+        booted, *between, last = lines
+        assert booted == f"booted, speaking ocpp{version}"
+        assert sorted(between) == ["says Accepted to Trigger", "started at 0 Wh"]
         ended = re.fullmatch(r"ended: (\d+) Wh, EVDisconnected", last)
         assert ended is not None
         assert int(ended[1]) > 0
