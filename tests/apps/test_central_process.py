@@ -1,7 +1,10 @@
 """The central system as a process: what it tells, what it remembers over a kill, and whom it lets charge."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +12,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from ocpp_adapters.sqlite_store import SqliteStore
+from ocpp_adapters.stores import GroupCommitter, StoreWriteError
+from ocpp_central.service import CentralSystem, Launch
 from ocpp_core.store import Commit, Put
 from tests.apps.line_process import LineProcess, running
 
@@ -99,6 +104,57 @@ def test_only_listed_tokens_charge(tmp_path: Path) -> None:
             for token, status in (("good", "Accepted"), ("OTHER", "Accepted"), ("bad", "Invalid")):
                 presented = {"idToken": {"idToken": token, "type": "ISO14443"}}
                 assert call(socket, token, "Authorize", presented)["idTokenInfo"] == {"status": status}
+
+
+def test_a_station_that_cannot_is_an_answer_too(tmp_path: Path) -> None:
+    with running(*start(tmp_path)) as central:
+        central.event("listening")
+        with station(central, "A", "ocpp1.6") as socket:
+            call(socket, "1", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+            central.write(b'{"do": "start", "id": "s", "station": "A", "token": "T", "evse": 1}\n')
+            _, call_id, action, _ = json.loads(socket.recv(10))
+            assert action == "RemoteStartTransaction"
+            socket.send(json.dumps([4, call_id, "InternalError", "", {}]))
+            answer = central.until(lambda message: message.get("re") == "s")
+            assert "the station did not answer: " in answer["error"]
+
+
+def test_it_stops_when_nobody_listens(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", *start(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as central:
+        assert central.stdout is not None
+        assert central.stdin is not None
+        central.stdout.readline()
+        central.stdout.close()
+        central.stdin.write(b'{"do": "stations"}\n')
+        central.stdin.flush()
+        assert central.wait(10) == 0
+
+
+class Disk(SqliteStore):
+    """It can be full."""
+
+    full = False
+
+    def commit_all(self, commits: Sequence[tuple[str, Commit]]) -> None:
+        if self.full:
+            raise StoreWriteError("full")
+        super().commit_all(commits)
+
+
+def test_a_station_that_could_not_be_remembered_is_so_when_it_comes_again(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+
+    async def main() -> None:
+        with closing(Disk(path)) as disk:
+            launch = Launch("127.0.0.1", 0, path, tokens=None, heartbeat=300)
+            service = CentralSystem(launch, disk, GroupCommitter(disk, lambda work: work()()))
+            for disk.full in (True, False):
+                service.remember("CP1", "ocpp1.6")
+
+    asyncio.run(main())
+    with closing(SqliteStore(path)) as rows:
+        assert rows.load("")["stations"] == {"CP1": "ocpp1.6"}
 
 
 def test_garbage_is_answered_and_the_end_of_input_is_the_end(tmp_path: Path) -> None:
