@@ -170,7 +170,12 @@ class Csms:
     # Time.
 
     def set_utc(self, utc_ms: int | None, now: float) -> None:
-        """Tell what time it is (epoch ms, None: unknown). Until then boots and heartbeats are refused."""
+        """Tell what time it is (epoch ms, None: unknown). Until then boots and heartbeats are refused.
+
+        Raises :class:`LocalProtocolError` for a fraction.
+        """
+        if not isinstance(utc_ms, int | None):
+            raise LocalProtocolError(f"utc_ms: whole milliseconds since 1970, not {utc_ms!r}")
         self._context.set_utc(utc_ms, now)
 
     def handle_timer(self, now: float) -> None:

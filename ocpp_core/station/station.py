@@ -71,7 +71,8 @@ class Station:
 
     ``now`` is monotonic seconds, never less than in the call before. ``snapshot`` is what the store kept of
     an earlier life. After every input, take :meth:`actions` until there are none. Raises
-    :class:`~ocpp_core.errors.StoreError` if the snapshot is not a station's.
+    :class:`~ocpp_core.errors.StoreError` if the snapshot is not a station's. Every input about an EVSE raises
+    :class:`~ocpp_core.errors.LocalProtocolError` if there is none of that number, and changes nothing.
     """
 
     def __init__(
@@ -263,7 +264,7 @@ class Station:
         self._settle(now)
 
     def present_token(self, token: IdToken, evse: int | None, now: float) -> None:
-        """A driver identifies, at one EVSE or at the station. Raises :class:`LocalProtocolError`."""
+        """A driver identifies, at one EVSE or, without one, at the station."""
         self._authorization.present(token, evse, now)
         self._settle(now)
 
@@ -283,7 +284,12 @@ class Station:
         self._settle(now)
 
     def set_utc(self, utc_ms: int | None, now: float) -> None:
-        """The wall clock as the station itself learned it (None: not known any longer)."""
+        """The wall clock as the station itself learned it (None: not known any longer).
+
+        Raises :class:`LocalProtocolError` for a fraction: a :func:`time.time` forgotten to be made whole.
+        """
+        if not isinstance(utc_ms, int | None):
+            raise LocalProtocolError(f"utc_ms: whole milliseconds since 1970, not {utc_ms!r}")
         self._provisioning.learn_utc(utc_ms, now)
         self._settle(now)
 

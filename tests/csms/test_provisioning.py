@@ -334,6 +334,13 @@ def test_no_time_is_invented(version: OcppVersion) -> None:
     assert answer(host.say("Heartbeat", {}))[2] == "InternalError"
 
 
+def test_a_fraction_is_no_time() -> None:
+    host = Host(V201, utc_ms=5)
+    with pytest.raises(LocalProtocolError, match=r"whole milliseconds since 1970, not 1\.5"):
+        host.csms.set_utc(1.5, host.now)  # type: ignore[arg-type]
+    assert answer(host.boot())[2]["currentTime"] == "1970-01-01T00:00:00.005Z"
+
+
 def test_a_clock_lost_while_the_application_thinks() -> None:
     host = Host(V201, CsmsConfig())
     asked = one(host.boot(), AskRegistration)

@@ -1,13 +1,17 @@
 """Wall time as something learned: anchors, estimates, and a clock that is put back."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocpp_core import LocalProtocolError
 from ocpp_core.clock import Anchor, Boot, Clock, Moment
+from ocpp_core.domain.status import StationInfo
 from ocpp_core.domain.time import Stamp, from_utc_ms, to_utc_ms
+from ocpp_core.station import Station, StationConfig
 
 NOON = 1_772_366_400_000
 
@@ -102,3 +106,12 @@ def test_milliseconds_of_any_size_have_a_datetime(utc_ms):
 def test_a_time_without_zone_is_no_moment():
     with pytest.raises(ValueError, match="zone"):
         to_utc_ms(datetime(2026, 1, 1))
+
+
+def test_a_station_takes_no_fraction_for_a_time():
+    station = Station(StationConfig(StationInfo("Model", "Vendor")), os.urandom, 0.0)
+    station.set_utc(NOON, 0.0)
+    before = station.state(0.0), station.snapshot()
+    with pytest.raises(LocalProtocolError, match=r"whole milliseconds since 1970, not 1\.5"):
+        station.set_utc(1.5, 0.0)
+    assert (station.state(0.0), station.snapshot()) == before
