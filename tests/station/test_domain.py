@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ocpp_core.domain.layout import ConnectorRef, Layout
 from ocpp_core.domain.metering import Quantity
+from ocpp_core.domain.network import SecurityProfile
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.domain.time import Stamp
 from ocpp_core.domain.tokens import ANY_TYPE, AuthorizationStatus, IdToken, IdTokenInfo
@@ -142,3 +143,13 @@ def test_versions_and_roles():
 def test_errors_have_one_root():
     assert issubclass(ConfigurationError, ValueError)
     assert all(issubclass(kind, OcppError) for kind in (LocalProtocolError, ConfigurationError, StoreError))
+
+
+@pytest.mark.requirement("A00.FR.202", "A00.FR.301")
+@pytest.mark.parametrize(
+    ("profile", "secure", "password"),
+    [(0, False, False), (1, False, True), (2, True, True), (3, True, False)],
+)
+def test_what_a_security_profile_takes(profile, secure, password):
+    assert SecurityProfile(profile).secure is secure
+    assert SecurityProfile(profile).password is password
