@@ -77,6 +77,7 @@ class CertificateManager:
     def update_links(self, at: datetime) -> None:
         """Re-point the symbolic links to the newest valid certificates, as when one becomes valid.
 
+        Every CheckLeaf does the same, so that a link that failed is mended with the next; this says why not.
         Raises CertificateStoreError, or OcppError if the keys cannot be reached.
         """
         self._context.update_links(at)
@@ -95,6 +96,7 @@ class CertificateManager:
             case TakeSigned(chain, wanted, request_id):
                 return self.own.take(chain, at, use=wanted, request_id=request_id)
             case CheckLeaf(leaf_use):
+                self._context.mend_links(at)
                 return self.own.state(leaf_use, at)
             case CheckProfile(profile):
                 return self.own.check_profile(profile, at)

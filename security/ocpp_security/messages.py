@@ -78,7 +78,7 @@ def response_to(request: Request, answer: Answer) -> Response:
     else:
         assert isinstance(answer, Outcome)
         fields = {"status": answer.status.value}
-        if answer.fault is not None and request.VERSION is not OcppVersion.V16:
+        if answer.fault is not None and not answer.accepted and request.VERSION is not OcppVersion.V16:
             fields["statusInfo"] = _status_info(answer)
     model = message_set(request.VERSION).response(request.ACTION)
     return model.model_validate_json(json.dumps(fields))
@@ -212,10 +212,14 @@ def _listed(version: OcppVersion, answer: Installed) -> dict[str, JsonValue]:
 
 
 def _status_info(outcome: Outcome) -> dict[str, JsonValue]:
-    """2.x may say why, by the standard's reason codes (part 2, appendices) and in words."""
+    """2.x may say why, by the standard's reason codes (part 2, appendices) and in words.
+
+    What storage says names local paths, which are nobody's business.
+    """
     assert outcome.fault is not None
     code = _REASONS.get(outcome.fault, "InvalidCertificate")
-    words = f"{outcome.fault}: {outcome.detail}" if outcome.detail else outcome.fault.value
+    told = outcome.detail and outcome.fault is not Fault.STORAGE_FAILED
+    words = f"{outcome.fault}: {outcome.detail}" if told else outcome.fault.value
     return {"reasonCode": code, "additionalInfo": words[:512]}
 
 

@@ -158,8 +158,10 @@ class Outcome:
 
     status: Status
     fault: Fault | None = None
+    """Why it was not done; of what was accepted, what failed afterwards and will be mended (a link)."""
     detail: str = ""
-    """For people: what was wrong with what; never a secret."""
+    """For people: what was wrong with what; never a secret. With STORAGE_FAILED it names local paths, and is
+    for the local log only."""
     events: tuple[SecurityEvent, ...] = ()
     use: LeafUse | None = None
     """For a chain that was taken or refused: whose it is, if that is known."""

@@ -1,7 +1,9 @@
 """What is done to a disk, and in which order: what survives power loss rests on it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,29 @@ def journal_of(monkeypatch: pytest.MonkeyPatch) -> Journal:
     for name in ("mkdir", "unlink", "symlink_to"):
         record(Path, name, lambda path, *_: path)
     return done
+
+
+class PowerLossError(BaseException):
+    """Not an Exception, as nothing survives it."""
+
+
+@contextmanager
+def power_fails(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
+    """The ``step``-th thing that is done to the disk does not happen, and nothing after it."""
+    steps = count()
+
+    def guard(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def operation(*arguments: object, **more: object) -> object:
+            if next(steps) >= step:
+                raise PowerLossError
+            return real(*arguments, **more)
+
+        patch.setattr(owner, name, operation)
+
+    with monkeypatch.context() as patch:
+        guard(os, "fsync")
+        for name in ("mkdir", "unlink", "replace", "symlink_to"):
+            guard(Path, name)
+        yield

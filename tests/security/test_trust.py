@@ -17,6 +17,7 @@ from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
 from ocpp_security.trust import disk
 from ocpp_security.trust.decisions import (
     Decision,
+    RemoveCa,
     Status,
     TrustPolicy,
     decide_delete,
@@ -26,6 +27,7 @@ from ocpp_security.trust.decisions import (
 from ocpp_security.trust.files import CertificateFiles
 from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
 from ocpp_security.trust.layout import Layout
+from tests.security.disk_kit import PowerLossError
 from tests.security.pki_kit import DAY, NOW, Authority, pem, root, rsa_key, usage
 
 CSMS, MF, V2G, MO, OEM = (
@@ -149,10 +151,10 @@ def test_a_csms_root_is_replaced_by_one_that_it_signed(tmp_path: Path) -> None:
     assert inventory.fallback == OLD.certificate
     assert inventory.trusted(CSMS) == (SIGNED.certificate, OLD.certificate)
 
-    assert decide_root_proven(inventory, OLD.certificate) == ()  # the fallback was needed: it stays
-    inventory = files.apply(decide_root_proven(inventory, SIGNED.certificate))
+    assert decide_root_proven(inventory, CHECKED, OLD.certificate) == ()  # the fallback was needed: it stays
+    inventory = files.apply(decide_root_proven(inventory, CHECKED, SIGNED.certificate))
     assert inventory.trusted(CSMS) == (SIGNED.certificate,)
-    assert decide_root_proven(inventory, SIGNED.certificate) == ()
+    assert decide_root_proven(inventory, CHECKED, SIGNED.certificate) == ()
     # Its issuer is gone, and still it has the same name.
     assert inventory.hash_data(SIGNED.certificate, HashAlgorithm.SHA256) == hash_data(
         SIGNED.certificate, OLD.certificate
@@ -171,8 +173,8 @@ def test_only_the_root_in_force_can_be_replaced() -> None:
 def test_a_fallback_makes_room_for_the_next() -> None:
     inventory = holding((CSMS, SIGNED), fallback=OLD.certificate)
     decision = decide_install(inventory, CHECKED, CSMS, pem(NEWEST), NOW)
-    removed = [change.certificate for change in decision.changes if type(change).__name__ == "RemoveCa"]
-    assert removed == [SIGNED.certificate, OLD.certificate]
+    removed = [change.certificate for change in decision.changes if isinstance(change, RemoveCa)]
+    assert removed == [OLD.certificate, SIGNED.certificate, OLD.certificate]  # anchor, anchor, fallback
 
 
 def test_other_roots_are_not_bound_to_the_csms_root() -> None:
@@ -368,10 +370,6 @@ def test_broken_files_are_passed_over_and_named(tmp_path: Path, monkeypatch: pyt
         "b.pem",
         "c.pem",
     ]
-
-
-class PowerLossError(BaseException):
-    """Not an Exception, as nothing survives it."""
 
 
 @contextmanager

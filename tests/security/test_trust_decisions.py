@@ -138,8 +138,9 @@ def test_a_station_uses_one_certificate_though_there_are_two_roots() -> None:
 
 @pytest.mark.requirement("M05.FR.10", "M05.FR.11", "M05.FR.12")
 def test_the_changes_that_replace_a_root() -> None:
-    def moved(*after: Change) -> tuple[Change, ...]:
+    def moved(*before: Change, after: tuple[Change, ...] = ()) -> tuple[Change, ...]:
         return (
+            *before,
             PutCa(CSMS, Shelf.KNOWN, NEW.certificate),
             PutCa(CSMS, Shelf.FALLBACK, NEW.certificate),
             PutCa(CSMS, Shelf.ANCHOR, NEWEST.certificate),
@@ -151,8 +152,9 @@ def test_the_changes_that_replace_a_root() -> None:
     assert plain == Decision(Status.ACCEPTED, changes=moved())
     before = holding((CSMS, NEW), fallback=OLD.certificate)
     replaced = decide_install(before, CHECKED, CSMS, pem(NEWEST), NOW)
-    assert replaced.changes == moved(RemoveCa(CSMS, Shelf.FALLBACK, OLD.certificate))
-    assert decide_root_proven(before, NEW.certificate) == (RemoveCa(CSMS, Shelf.FALLBACK, OLD.certificate),)
+    gone = [RemoveCa(CSMS, shelf, OLD.certificate) for shelf in (Shelf.ANCHOR, Shelf.FALLBACK)]
+    assert replaced.changes == moved(gone[0], after=(gone[1],))
+    assert decide_root_proven(before, CHECKED, NEW.certificate) == tuple(gone)
 
 
 @pytest.mark.parametrize("use", [use for use in TrustUse if use is not CSMS])
@@ -174,7 +176,14 @@ def test_the_changes_that_delete() -> None:
         intermediates=(SUB.certificate,),
     )
     expected: list[tuple[Authority, Authority, tuple[Change, ...]]] = [
-        (OLD, OLD, (RemoveCa(CSMS, Shelf.FALLBACK, OLD.certificate),)),
+        (
+            OLD,
+            OLD,
+            (
+                RemoveCa(CSMS, Shelf.ANCHOR, OLD.certificate),
+                RemoveCa(CSMS, Shelf.FALLBACK, OLD.certificate),
+            ),
+        ),
         (OTHER, OTHER, (RemoveCa(MF, Shelf.ANCHOR, OTHER.certificate),)),
         (SUB, V2G_ROOT, (RemoveIntermediate(SUB.certificate),)),
         (

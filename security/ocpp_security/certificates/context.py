@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from ocpp_core.errors import OcppError
@@ -57,16 +58,24 @@ class Context:
     """Public keys by name as they were read: in a TPM each costs its time."""
 
     def carry_out(self, decision: Decision, at: datetime) -> Outcome:
-        """Make a decision's changes; FAILED if the disk or the key store does not let us."""
+        """Make a decision's changes; FAILED if the disk does not let us.
+
+        Once they are made they count. What has to follow (a key goes, a link moves) may fail, which does not
+        undo them: ``fault`` and ``detail`` of what was accepted tell it.
+        """
         if not decision.changes:
             return Outcome(decision.status, decision.fault, decision.detail)
         try:
             self.inventory = self.files.apply(decision.changes)
-            self._drop_with(decision.changes)
-            self.update_links(at)
         except OcppError as error:
             return self._failed(str(error))
-        return Outcome(decision.status, decision.fault, decision.detail, RECONFIGURED)
+        fault, detail = decision.fault, decision.detail
+        for follow_up in (partial(self._drop_with, decision.changes), partial(self.update_links, at)):
+            try:
+                follow_up()
+            except OcppError as error:
+                fault, detail = Fault.STORAGE_FAILED, f"{detail}; {error}" if detail else str(error)
+        return Outcome(decision.status, fault, detail, RECONFIGURED)
 
     def update_links(self, at: datetime) -> None:
         """Re-point the symbolic links to the newest valid certificates.
@@ -82,6 +91,11 @@ class Context:
                 links.remove(link)
             else:
                 links.point(link, leaf, self.keys.path(names[leaf.key_octets]))
+
+    def mend_links(self, at: datetime) -> None:
+        """Do what :meth:`update_links` does, if it can be done: what stood in its way may be gone."""
+        with suppress(OcppError):
+            self.update_links(at)
 
     def key_names(self) -> dict[bytes, str]:
         """The name of every usable key by its public key.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ..questions import LeafState, Outcome, SecurityEvent, SigningRequest
 from ..trust.decisions import Decision, PutLeaf, Status, decide_root_proven
 from ..trust.inventory import Leaf, LeafUse, TrustUse
 from ..trust.leaves import PendingKey, decide_collect, decide_leaf_proven, decide_signed, subject_name
-from .context import RECONFIGURED, Context
+from .context import Context
 
 MAX_PENDING = 4
 """Keys of one use for which a certificate was asked and has not come; the oldest goes for a new one."""
@@ -87,7 +87,7 @@ class OwnCertificates:
         whose = use if key is None else key.use
         if outcome.accepted:
             (begins,) = (c.leaf.certificate.not_before for c in decision.changes if isinstance(c, PutLeaf))
-            return Outcome(Status.ACCEPTED, events=RECONFIGURED, use=whose, valid_from=begins)
+            return replace(outcome, use=whose, valid_from=begins)
         blamed = outcome.fault not in _UNJUDGED
         events = (SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE,) if blamed else ()
         return Outcome(Status.REJECTED, outcome.fault, outcome.detail, events, whose)
@@ -145,13 +145,13 @@ class OwnCertificates:
         """
         context = self._context
         context.in_use = frozenset(c.fingerprint for c in (root, leaf) if c is not None)
-        changes = () if root is None else decide_root_proven(context.inventory, root)
+        changes = () if root is None else decide_root_proven(context.inventory, context.config.trust, root)
         dropped, newer = ((), False) if leaf is None else decide_leaf_proven(context.inventory, leaf, at)
         outcome = context.carry_out(Decision(Status.ACCEPTED, changes=(*changes, *dropped)), at)
         if not outcome.accepted:
             return outcome
         events = (SecurityEvent.DISCARDED_RENEWED_CLIENT_CERTIFICATE,) if newer else ()
-        return Outcome(Status.ACCEPTED, events=events)
+        return replace(outcome, events=events)
 
     def _keys(self) -> Iterator[PendingKey]:
         """The keys that were made for CSRs. Raises OcppError."""

@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtensionOID
 from ..errors import CertificateError, Fault
 from .certificate import Certificate, is_der
 from .ocsp import MAX_AGE, MAX_SKEW, Revocation
+from .path import strong_algorithm, strong_key
 
 MAX_CRL_SIZE = 4 * 1024 * 1024
 """Octets of one list."""
@@ -69,7 +70,7 @@ def check_crl(crl: RevocationList, issuer: Certificate, at: datetime) -> None:
     """Raise CertificateError unless a list is ``issuer``'s and to be believed at UTC ``at``.
 
     WRONG_SUBJECT (another issuer's, or not complete), NOT_CURRENT, WRONG_USAGE (the issuer may not sign
-    lists), BAD_SIGNATURE.
+    lists), WEAK_KEY and WEAK_SIGNATURE (as for certificates, A00.FR.501 to A00.FR.506), BAD_SIGNATURE.
     """
     if crl.partial or crl.issuer_der != issuer.subject_der:
         raise CertificateError(Fault.WRONG_SUBJECT)
@@ -77,6 +78,10 @@ def check_crl(crl: RevocationList, issuer: Certificate, at: datetime) -> None:
         raise CertificateError(Fault.NOT_CURRENT, f"{crl.this_update} to {crl.next_update}")
     if issuer.key_usage is not None and not issuer.key_usage.crl_sign:
         raise CertificateError(Fault.WRONG_USAGE, issuer.subject)
+    if not strong_key(issuer.public_key):
+        raise CertificateError(Fault.WEAK_KEY, issuer.subject)
+    if not strong_algorithm(crl.parsed):
+        raise CertificateError(Fault.WEAK_SIGNATURE, "revocation list")
     if not crl.parsed.is_signature_valid(issuer.public_key):
         raise CertificateError(Fault.BAD_SIGNATURE, "revocation list")
 

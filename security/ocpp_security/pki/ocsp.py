@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ..errors import CertificateError, Fault
 from .certificate import Certificate, parse_der
 from .hashdata import CertificateHashData, HashAlgorithm, hash_data
-from .path import check_period, check_strength
+from .path import check_period, check_strength, strong_key
 from .signature import verifies
 
 MAX_RESPONSE_SIZE = 65_536
@@ -92,8 +92,8 @@ def verify_response(der: bytes, certificate: Certificate, issuer: Certificate, a
 
     It must be current and signed by the issuer or by a responder that the issuer authorised (RFC 6960,
     section 4.2.2.2). Raises CertificateError (MALFORMED, TOO_LARGE, UNSUCCESSFUL, WRONG_SUBJECT, NOT_CURRENT,
-    UNAUTHORIZED, BAD_SIGNATURE, UNKNOWN_CRITICAL; of the responder's certificate also WEAK_KEY,
-    WEAK_SIGNATURE, EXPIRED, NOT_YET_VALID).
+    UNAUTHORIZED, WEAK_KEY, BAD_SIGNATURE, which an algorithm with SHA-1 is too, UNKNOWN_CRITICAL; of the
+    responder's certificate also WEAK_SIGNATURE, EXPIRED, NOT_YET_VALID).
     """
     if len(der) > MAX_RESPONSE_SIZE:
         raise CertificateError(Fault.TOO_LARGE, f"{len(der)} octets")
@@ -114,6 +114,8 @@ def _verify(
         raise CertificateError(Fault.UNSUCCESSFUL, response.response_status.name)
     single = _about(response, certificate, issuer)
     signer = _signer(response, issuer, at)
+    if not strong_key(signer.public_key):
+        raise CertificateError(Fault.WEAK_KEY, signer.subject)
     if not verifies(
         signer.public_key, response.signature, response.tbs_response_bytes, response.signature_algorithm_oid
     ):

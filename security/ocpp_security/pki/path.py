@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.x509.oid import SignatureAlgorithmOID
@@ -58,10 +59,15 @@ def strong_key(key: PublicKey) -> bool:
 
 def strong_signature(certificate: Certificate) -> bool:
     """Signed with SHA-2 of 256 bits or more, or with EdDSA (A00.FR.504, A00.FR.506)."""
-    if certificate.parsed.signature_algorithm_oid in _WITHOUT_HASH:
+    return strong_algorithm(certificate.parsed)
+
+
+def strong_algorithm(signed: x509.Certificate | x509.CertificateRevocationList) -> bool:
+    """The same for a certificate or a list as the library has it."""
+    if signed.signature_algorithm_oid in _WITHOUT_HASH:
         return True
     try:
-        return isinstance(certificate.parsed.signature_hash_algorithm, _STRONG_HASHES)
+        return isinstance(signed.signature_hash_algorithm, _STRONG_HASHES)
     except Exception:  # an algorithm that the library does not know, whatever it raises for it
         return False
 

@@ -156,21 +156,28 @@ def _replace_csms_root(inventory: Inventory, new: Certificate) -> Decision:
     """M05.FR.10 to M05.FR.12: the new root must be signed by the old one, which is kept as fallback.
 
     The new root takes the old one's place, so the number of entries grows by the fallback only, which is
-    temporary: the limit does not stand in the way of replacing a root.
+    temporary: the limit does not stand in the way of replacing a root. Further roots, of a time when there
+    was no check, stay until the new one has proved itself: the CSMS may be known by one of them only.
     """
     anchors = inventory.anchors.get(TrustUse.CSMS, ())
     old = next((root for root in anchors if new.issued_by(root)), None)
     if old is None:
         return Decision(Status.REJECTED, Fault.NOT_SIGNED_BY_OLD_ROOT, new.subject)
-    csms = TrustUse.CSMS
+    csms, superseded = TrustUse.CSMS, inventory.fallback
     changes: list[Change] = [
         PutCa(csms, Shelf.KNOWN, old),
         PutCa(csms, Shelf.FALLBACK, old),
         PutCa(csms, Shelf.ANCHOR, new),
+        RemoveCa(csms, Shelf.ANCHOR, old),
     ]
-    changes += [RemoveCa(csms, Shelf.ANCHOR, root) for root in anchors]
-    if inventory.fallback is not None:
-        changes.append(RemoveCa(csms, Shelf.FALLBACK, inventory.fallback))
+    if superseded is not None:
+        # Should power loss have left it among the anchors: it must not count as one when it is no fallback.
+        changes.insert(0, RemoveCa(csms, Shelf.ANCHOR, superseded))
+        changes.append(RemoveCa(csms, Shelf.FALLBACK, superseded))
+    changes += [RemoveCa(csms, Shelf.FALLBACK, other) for other in inventory.leftovers if other != old]
+    kept = (new, *(c for c in inventory.installed() if c != superseded))
+    useless = [c for c in inventory.retired if c != old and not any(k.issued_by(c) for k in kept)]
+    changes += [RemoveCa(csms, Shelf.KNOWN, root) for root in useless]
     return Decision(Status.ACCEPTED, changes=tuple(changes))
 
 
@@ -194,7 +201,7 @@ def decide_delete(
     if fallback is not None and inventory.named(fallback, name):
         if fallback.fingerprint in in_use:
             return Decision(Status.FAILED, Fault.IN_USE, fallback.subject)
-        return Decision(Status.ACCEPTED, changes=(RemoveCa(TrustUse.CSMS, Shelf.FALLBACK, fallback),))
+        return Decision(Status.ACCEPTED, changes=_drop_fallback(fallback))
     for certificate in inventory.intermediates:
         if inventory.named(certificate, name):
             return Decision(Status.ACCEPTED, changes=(RemoveIntermediate(certificate),))
@@ -232,10 +239,23 @@ def _delete_anchor(
     return Decision(Status.ACCEPTED, changes=(removal,))
 
 
-def decide_root_proven(inventory: Inventory, anchor: Certificate) -> tuple[Change, ...]:
-    """The station is connected, and the CSMS's path ended at ``anchor``: a fallback that a newer root made
-    superfluous goes (M05.FR.13)."""
-    fallback = inventory.fallback
-    if fallback is None or anchor not in inventory.anchors.get(TrustUse.CSMS, ()):
-        return ()
-    return (RemoveCa(TrustUse.CSMS, Shelf.FALLBACK, fallback),)
+def decide_root_proven(inventory: Inventory, policy: TrustPolicy, anchor: Certificate) -> tuple[Change, ...]:
+    """The station is connected, and the CSMS's path ended at ``anchor``: if that replaced the fallback, the
+    fallback goes (M05.FR.13), and all other roots if there is to be one only (M05.FR.09).
+
+    The fallback goes last: while it is there, what power loss left undone is done with the next connection.
+    """
+    csms, fallback = TrustUse.CSMS, inventory.fallback
+    changes: list[Change] = [RemoveCa(csms, Shelf.FALLBACK, other) for other in inventory.leftovers]
+    anchors = inventory.anchors.get(csms, ())
+    if fallback is not None and anchor in anchors and anchor.issued_by(fallback):
+        if policy.additional_root_certificate_check:
+            changes += [RemoveCa(csms, Shelf.ANCHOR, root) for root in anchors if root != anchor]
+        changes += _drop_fallback(fallback)
+    return tuple(changes)
+
+
+def _drop_fallback(fallback: Certificate) -> tuple[Change, ...]:
+    """Power loss may have left it among the anchors, where it would count again once it is no fallback."""
+    csms = TrustUse.CSMS
+    return RemoveCa(csms, Shelf.ANCHOR, fallback), RemoveCa(csms, Shelf.FALLBACK, fallback)

@@ -56,11 +56,13 @@ class CertificateFiles:
             for certificate, paths in found.others.items():
                 self._intermediates.setdefault(certificate, []).extend(paths)
         anchors = {use: tuple(found.anchors) for use, found in self._ca.items() if found.anchors}
-        fallback = self._fallback(anchors, tuple(self._load_all(self.layout.fallback, problems)))
+        candidates = tuple(self._load_all(self.layout.fallback, problems))
+        fallback = self._fallback(anchors, candidates)
+        leftovers = tuple(c for c in candidates if c != fallback)
         retired = tuple(self._load_all(self.layout.retired, problems))
         leaves = self._load_leaves(problems)
         self.problems = tuple(problems)
-        return Inventory(anchors, fallback, tuple(self._intermediates), retired, leaves)
+        return Inventory(anchors, fallback, tuple(self._intermediates), retired, leaves, leftovers)
 
     def apply(self, changes: Iterable[Change]) -> Inventory:
         """Carry out changes in order and load what is installed then.

@@ -69,6 +69,8 @@ class Inventory:
     retired: tuple[Certificate, ...] = ()
     """Replaced roots, kept only because the hash data of those that they signed needs their keys."""
     leaves: tuple[Leaf, ...] = ()
+    leftovers: tuple[Certificate, ...] = ()
+    """Fallbacks that power loss left behind and that are none: not trusted, and cleared away."""
 
     def trusted(self, use: TrustUse) -> tuple[Certificate, ...]:
         """The trust anchors for a use, newest first, the fallback last."""
@@ -126,6 +128,14 @@ class Inventory:
         yield from self.retired
         for leaf in self.leaves:
             yield from leaf.chain[1:]
+
+    def installed(self) -> Iterator[Certificate]:
+        """Every certificate but those that are kept for their keys only."""
+        for use in TrustUse:
+            yield from self.trusted(use)
+        yield from self.intermediates
+        for leaf in self.leaves:
+            yield from leaf.chain
 
     def hash_data(self, certificate: Certificate, algorithm: HashAlgorithm) -> CertificateHashData:
         """How OCPP names an installed certificate.
