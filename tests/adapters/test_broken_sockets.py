@@ -35,6 +35,8 @@ class Moody(socket.socket):
     verb = ""
     error: OSError | None = None
     lasts = False
+    most = 1 << 16
+    """Bytes that are sent at a time."""
 
     def _act(self, verb: str) -> None:
         if verb == self.verb and self.error is not None:
@@ -45,9 +47,9 @@ class Moody(socket.socket):
         self._act("recv")
         return super().recv(*arguments)
 
-    def send(self, *arguments: Any) -> int:
+    def send(self, data: Any, *arguments: Any) -> int:
         self._act("send")
-        return super().send(*arguments)
+        return super().send(data[: self.most], *arguments)
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_a_call_that_fails_at_a_proxy_is_tried_again_or_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ours, proxy = sockets
-    ours.verb, ours.error, ours.lasts = verb, error, lasts
+    ours.verb, ours.error, ours.lasts, ours.most = verb, error, lasts, 7
     ours.setblocking(False)
     monkeypatch.setattr(poll_dial, "begin", lambda *_: ours)
     proxy.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
