@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ocpp_adapters.routes import Route
+from ocpp_adapters.tls_link import Established
 from ocpp_core.wire import ClientConfig
 from ocpp_security.pki.certificate import Certificate, parse_der
 from ocpp_station import doctor_checks, doctor_probe
@@ -125,9 +126,15 @@ def test_a_server_that_goes_while_it_is_looked_at(seen: list[Outcome], root: Aut
     assert not any("OCPP forbids" in it.text for it in said)
 
 
-def test_a_certificate_that_cannot_be_read(seen: list[Outcome]) -> None:
-    seen.append(Outcome(None, None, (b"no certificate",)))
-    assert any(it.text.startswith("a certificate cannot be read: ") for it in findings())
+@pytest.mark.parametrize(("chain", "told"), [((b"no certificate",), True), ((), False)])
+def test_a_certificate_that_cannot_be_read_or_is_not_sent(
+    chain: tuple[bytes, ...], told: bool, seen: list[Outcome]
+) -> None:
+    seen.append(Outcome(None, Established("TLSv1.2", "ADH-AES128-SHA", resumed=False), chain))
+    texts = [it.text for it in findings()]
+    assert "csms.example.com speaks TLSv1.2 with ADH-AES128-SHA" in texts
+    assert any(text.startswith("a certificate cannot be read: ") for text in texts) is told
+    assert not any(text.startswith("certificate 0") for text in texts)
 
 
 @pytest.mark.parametrize("how", ["closes", "resets", "breaks"])
