@@ -320,6 +320,31 @@ def test_time_out_and_the_end_of_the_link(poll: Poll) -> None:
     assert link.closed.code == 1006
 
 
+def test_what_was_cancelled_is_not_resumed(poll: Poll) -> None:
+    event = poll.event()
+    woken: list[bool] = []
+
+    async def wait() -> None:
+        await event.wait()
+        woken.append(True)
+
+    task = poll.spawn(wait())
+    poll.step()
+    task.cancel()
+    event.set()
+    poll.step()
+    assert task.done
+    assert woken == []
+    with pytest.raises(LocalProtocolError, match="cancelled"):
+        task.result()
+
+
+def test_a_station_that_has_gone_before_it_was_accepted(poll: Poll) -> None:
+    server = csms(poll)
+    server._accept(0)
+    assert server.empty
+
+
 def test_a_coroutine_of_an_event_loop_is_refused(poll: Poll) -> None:
     class Foreign:
         def __await__(self) -> Generator[str, None, None]:
