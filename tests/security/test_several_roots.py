@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from ocpp_security.errors import CertificateError
 from ocpp_security.pki.certificate import Certificate
 from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
 from ocpp_security.pki.path import find_path
 from ocpp_security.trust.decisions import (
     Change,
     PutCa,
+    PutLeaf,
     RemoveCa,
     Shelf,
     Status,
@@ -27,7 +29,7 @@ from ocpp_security.trust.decisions import (
     decide_root_proven,
 )
 from ocpp_security.trust.files import CertificateFiles
-from ocpp_security.trust.inventory import Inventory, TrustUse
+from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
 from ocpp_security.trust.layout import Layout
 from tests.security.disk_kit import PowerLossError, power_fails
 from tests.security.pki_kit import DAY, NOW, Authority, pem, root
@@ -106,7 +108,7 @@ def test_one_of_several_roots_is_replaced_and_the_csms_is_never_out_of_reach(
         seen.append(names(trusted))
         # The CSMS had no answer and asks again; then it changes its own certificate.
         assert do(path, install(NEW), proven(NEW)).trusted(CSMS) == (NEW.certificate,)
-        assert left(path) == [1, 0, 1]
+        assert left(path) == [1, 0, 2]
     assert [state for number, state in enumerate(seen) if seen.index(state) == number] == [
         ["Other", "Old"],
         ["New", "Other", "Old"],
@@ -123,7 +125,7 @@ def test_what_is_superfluous_goes_with_the_first_or_the_next_connection(
     for path, inventory in interrupted(before, proven(NEW), monkeypatch):
         assert inventory.trusted(CSMS)[0] == NEW.certificate
         assert do(path, proven(NEW)).trusted(CSMS) == (NEW.certificate,)
-        assert left(path) == [1, 0, 1]
+        assert left(path) == [1, 0, 2]
 
 
 @pytest.mark.requirement("M05.FR.13", "M05.FR.14")
@@ -183,6 +185,27 @@ def test_a_fallback_that_is_none_is_cleared_away(tmp_path: Path) -> None:
     assert proven(OTHER)(inventory) == (RemoveCa(CSMS, Shelf.FALLBACK, OLD.certificate),)
     replaced = do(tmp_path, install(OTHER.sub("Next")))
     assert (replaced.leftovers, replaced.fallback) == ((), OTHER.certificate)
+
+
+@pytest.mark.parametrize("authority", [OLD, OTHER], ids=["replaced", "superfluous"])
+@pytest.mark.requirement("M05.FR.13", "A05.FR.03")
+def test_the_stations_own_certificate_outlives_the_root_that_it_is_of(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """Else the new root would shut out every station with security profile 3; but none is taken of it."""
+    inventory = do(tmp_path, install(OLD, FREE), install(OTHER, FREE))
+    leaf = Leaf(LeafUse.CHARGING_STATION, (authority.leaf().certificate,))
+    secc = Leaf(LeafUse.V2G, (authority.leaf().certificate,))
+    mine = (PutLeaf(leaf), PutLeaf(secc))
+    inventory = do(tmp_path, lambda _: mine, install(NEW), proven(NEW))
+    assert inventory.trusted(CSMS) == (NEW.certificate,)
+    assert inventory.current(LeafUse.CHARGING_STATION, NOW) == (leaf,)
+    assert inventory.installed_path(leaf, NOW).anchor == authority.certificate
+    assert inventory.valid(LeafUse.V2G, NOW) == ()
+    with pytest.raises(CertificateError):
+        inventory.path(leaf, NOW)
+    inventory = do(tmp_path, install(NEWEST), proven(NEWEST))
+    assert inventory.valid(LeafUse.CHARGING_STATION, NOW) == (leaf,)
 
 
 @pytest.mark.requirement("M03.FR.01", "M05.FR.12")

@@ -114,7 +114,7 @@ class OwnCertificates:
         return tuple(
             LeafInfo(
                 leaf,
-                context.inventory.path(leaf, at),
+                context.inventory.installed_path(leaf, at),
                 names[leaf.key_octets],
                 context.keys.path(names[leaf.key_octets]),
                 context.files.leaf_files(leaf),

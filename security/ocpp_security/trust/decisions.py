@@ -22,7 +22,7 @@ class Shelf(StrEnum):
     ANCHOR = "anchor"
     FALLBACK = "fallback"
     KNOWN = "known"
-    """Not trusted: kept so that the hash data of a root that it signed can be computed."""
+    """Not trusted any more: kept for the hash data of what it signed, and for the station's own chains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,9 @@ def decide_root_proven(inventory: Inventory, policy: TrustPolicy, anchor: Certif
     anchors = inventory.anchors.get(csms, ())
     if fallback is not None and anchor in anchors and anchor.issued_by(fallback):
         if policy.additional_root_certificate_check:
-            changes += [RemoveCa(csms, Shelf.ANCHOR, root) for root in anchors if root != anchor]
+            others = [root for root in anchors if root != anchor]
+            changes += [PutCa(csms, Shelf.KNOWN, root) for root in others]
+            changes += [RemoveCa(csms, Shelf.ANCHOR, root) for root in others]
         changes += _drop_fallback(fallback)
     return tuple(changes)
 

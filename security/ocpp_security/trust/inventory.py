@@ -67,7 +67,7 @@ class Inventory:
     intermediates: tuple[Certificate, ...] = ()
     """Sub-CAs that were provisioned: used to build paths, not trusted."""
     retired: tuple[Certificate, ...] = ()
-    """Replaced roots, kept only because the hash data of those that they signed needs their keys."""
+    """Replaced roots: nobody's anchor but of what the station has from them; hash data needs their keys."""
     leaves: tuple[Leaf, ...] = ()
     leftovers: tuple[Certificate, ...] = ()
     """Fallbacks that power loss left behind and that are none: not trusted, and cleared away."""
@@ -89,8 +89,18 @@ class Inventory:
 
     def path(self, leaf: Leaf, at: datetime) -> Path:
         """The leaf's path to an anchor of its hierarchy. Raises CertificateError: it has none at ``at``."""
-        intermediates = (*leaf.chain[1:], *self.intermediates)
-        return find_path(leaf.certificate, intermediates, self.trusted(leaf.use.trust), at)
+        return self._path(leaf, self.trusted(leaf.use.trust), at)
+
+    def installed_path(self, leaf: Leaf, at: datetime) -> Path:
+        """The same for a leaf that was taken before: the station's own may end at a root replaced since.
+
+        It is the CSMS that judges it, and it may know it by the old root until it signs another.
+        """
+        replaced = self.retired if leaf.use is LeafUse.CHARGING_STATION else ()
+        return self._path(leaf, (*self.trusted(leaf.use.trust), *replaced), at)
+
+    def _path(self, leaf: Leaf, anchors: Sequence[Certificate], at: datetime) -> Path:
+        return find_path(leaf.certificate, (*leaf.chain[1:], *self.intermediates), anchors, at)
 
     def of_use(self, use: LeafUse) -> tuple[Leaf, ...]:
         """The leaves of a use, newest first by the start of their validity (A02.FR.09, A02.FR.15)."""
@@ -109,13 +119,13 @@ class Inventory:
         """The newest valid leaf of each root (A02.FR.15): one for the CSMS, perhaps several for V2G."""
         newest: dict[Certificate, Leaf] = {}
         for leaf in self.valid(use, at):
-            newest.setdefault(self.path(leaf, at).anchor, leaf)
+            newest.setdefault(self.installed_path(leaf, at).anchor, leaf)
         leaves = tuple(newest.values())
         return leaves[:1] if use is LeafUse.CHARGING_STATION else leaves
 
     def _has_path(self, leaf: Leaf, at: datetime) -> bool:
         try:
-            self.path(leaf, at)
+            self.installed_path(leaf, at)
         except CertificateError:
             return False
         return True
@@ -158,7 +168,7 @@ class Inventory:
     def ordered_chain(self, leaf: Leaf, at: datetime) -> tuple[Certificate, ...]:
         """Leaf to root, as far as it is known."""
         try:
-            return self.path(leaf, at).certificates
+            return self.installed_path(leaf, at).certificates
         except CertificateError:
             return leaf.chain
 
