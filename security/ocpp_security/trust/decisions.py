@@ -176,7 +176,7 @@ def _replace_csms_root(inventory: Inventory, new: Certificate) -> Decision:
         changes.append(RemoveCa(csms, Shelf.FALLBACK, superseded))
     changes += [RemoveCa(csms, Shelf.FALLBACK, other) for other in inventory.leftovers if other != old]
     kept = (new, *(c for c in inventory.installed() if c != superseded))
-    useless = [c for c in inventory.retired if c != old and not any(k.issued_by(c) for k in kept)]
+    useless = [c for c in inventory.retired if not any(k.issued_by(c) for k in kept)]
     changes += [RemoveCa(csms, Shelf.KNOWN, root) for root in useless]
     return Decision(Status.ACCEPTED, changes=tuple(changes))
 
