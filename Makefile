@@ -5,7 +5,8 @@
 
 SHELL := /bin/bash
 BIN := .venv/bin
-JOBS ?= 2
+# One more than there are processors: many a test waits for its peer.
+JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
