@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 # One more than there are processors: many a test waits for its peer.
-JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+export JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 

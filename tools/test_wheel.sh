@@ -24,4 +24,4 @@ import ocpp_core
 if ocpp_core.__file__.startswith(sys.argv[1] + "/ocpp_core"):
     sys.exit(f"the source tree is importable: {ocpp_core.__file__}")
 PY
-"$root/.wheel-venv/bin/python" -m pytest -n "${JOBS:-2}" --dist worksteal "$@"
+"$root/.wheel-venv/bin/python" -m pytest -n "${JOBS:-3}" --dist worksteal "$@"
