@@ -16,6 +16,8 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+MEASURED = frozenset({"wire", "rpc", "messages", "csms", "station", "purity", "tools"})
+"""The folders whose tests have to cover the core; to measure the others, too, would only take time."""
 NO_SKIPS = os.environ.get("OCPP_NO_SKIPS", "0") == "1"
 
 
@@ -23,6 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the requirement ids in markers; OCPP_REQUIREMENTS names the file that says which were proven."""
     path = os.environ.get("OCPP_REQUIREMENTS")
     config.pluginmanager.register(Recorder(Path(path) if path else None), "requirements")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage where it is the tests' business (the marker is pytest-cov's)."""
+    for item in items:
+        if not MEASURED.intersection(item.path.parts):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -11,8 +11,6 @@ from . import explore
 from .case import Case
 from .scenarios import SCENARIOS
 
-# Many thousand runs of what other tests have shown to be covered: measuring them would double their time.
-pytestmark = pytest.mark.no_cover
 PLACES = [(version, script) for script in SCENARIOS for version in explore.versions(script)]
 every_script = pytest.mark.parametrize(("version", "script"), PLACES)
 

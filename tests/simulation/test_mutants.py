@@ -12,8 +12,6 @@ from .mutants import MUTANTS
 from .network_mutants import NETWORK_MUTANTS
 from .scenarios import SCENARIOS
 
-# Many thousand runs of what other tests have shown to be covered: measuring them would double their time.
-pytestmark = pytest.mark.no_cover
 ALL = MUTANTS | NETWORK_MUTANTS
 LIMIT = 800
 """Cases that a mutant may survive."""

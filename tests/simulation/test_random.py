@@ -11,8 +11,6 @@ import pytest
 from . import explore
 from .case import Case
 
-# Many thousand runs of what other tests have shown to be covered: measuring them would double their time.
-pytestmark = pytest.mark.no_cover
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "300"))
 FIRST = int(os.environ.get("SIMULATION_FIRST_SEED", "1"))
 BLOCK = 50
