@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..durable import make_directory, sync_directory
 from .errors import KeyExistsError, KeyNotFoundError, KeyStorageError
 
 MAX_KEY_SIZE = 64 << 10
@@ -15,7 +16,7 @@ _NEW = ".new"
 def prepare(directory: Path) -> None:
     """Make the directory, for its owner only, and clear away what an interrupted write left in it."""
     try:
-        _make_directory(directory, 0o700)
+        make_directory(directory, 0o700)
         for remains in directory.glob(f".*{SUFFIX}{_NEW}"):
             remains.unlink(missing_ok=True)
     except OSError as error:
@@ -55,7 +56,7 @@ def remove(path: Path) -> None:
     """Remove a key file durably. Raises KeyNotFoundError, KeyStorageError."""
     try:
         path.unlink()
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileNotFoundError:
         raise KeyNotFoundError(f"there is no key {path.stem!r}") from None
     except OSError as error:
@@ -83,19 +84,4 @@ def _write(path: Path, data: bytes, put: Callable[[Path, Path], None]) -> None:
         put(new, path)
     finally:
         new.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def _make_directory(path: Path, mode: int = 0o777) -> None:
-    if not path.is_dir():
-        _make_directory(path.parent)
-        path.mkdir(mode, exist_ok=True)
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)

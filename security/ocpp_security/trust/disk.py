@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from ..durable import make_directory, sync_directory
 from ..errors import CertificateStoreError
 
 TEMPORARY = ".tmp"
@@ -20,7 +21,7 @@ def write(path: Path, data: bytes) -> None:
         raise CertificateStoreError(f"cannot write {path}: {len(data)} octets would not be read again")
     temporary = path.with_name(path.name + TEMPORARY)
     try:
-        _make_directory(path.parent)
+        make_directory(path.parent)
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as file:  # through nobody's link to elsewhere
             file.write(data)
@@ -69,20 +70,3 @@ def files(path: Path, suffixes: frozenset[str]) -> list[Path]:
     except OSError as error:
         raise CertificateStoreError(f"cannot read {path}: {error.strerror}") from error
     return found[:MAX_FILES]
-
-
-def _make_directory(path: Path) -> None:
-    """Make a directory, and those above it, durably. Raises OSError."""
-    if not path.is_dir():
-        _make_directory(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make names in a directory durable. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

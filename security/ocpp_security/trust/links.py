@@ -9,6 +9,7 @@ import glob
 import shutil
 from pathlib import Path
 
+from ..durable import sync_directory
 from ..errors import CertificateStoreError
 from ..pki.certificate import to_pem
 from . import disk
@@ -28,9 +29,9 @@ def point(link: Path, leaf: Leaf, key: Path | None) -> None:
     try:
         if key is not None:
             _replace_link(target / "key.pem", key.resolve())
-            disk.sync_directory(target)
+            sync_directory(target)
         _replace_link(link, Path(target.name))
-        disk.sync_directory(link.parent)
+        sync_directory(link.parent)
     except OSError as error:
         raise CertificateStoreError(f"cannot link {link}: {error.strerror}") from error
     mine = f".{glob.escape(link.name)}-{'[0-9a-f]' * 16}"  # not what a longer name's link leads to
