@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.daemons import daemon, unused_port
 from tests.examples.example_process import EXAMPLES, running
 
 INSTALL = Path(__file__).parents[2] / "tools" / "system_package.sh"
@@ -116,27 +115,11 @@ def broker(tmp_path: Path) -> Iterator[int]:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip("no MQTT broker: tools/system_package.sh mosquitto")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = unused_port()
     settings = tmp_path / "mosquitto.conf"
     settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    with subprocess.Popen([program, "-c", str(settings)], stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    with daemon([program, "-c", str(settings)], port):
+        yield port
 
 
 def test_mqtt(broker: int) -> None:

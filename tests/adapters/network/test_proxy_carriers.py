@@ -18,6 +18,7 @@ from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
 from ocpp_core.wire import ClientConfig
 from tests.adapters.network.carriers import CARRIERS, GIVING_UP, Carrier, GivingUp, open_sockets
+from tests.daemons import daemon, unused_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 INSTALL = Path(__file__).parents[3] / "tools" / "system_package.sh"
@@ -153,29 +154,13 @@ def tinyproxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     program = shutil.which("tinyproxy")
     if program is None:
         pytest.skip("no proxy: tools/system_package.sh tinyproxy")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = unused_port()
     settings = tmp_path_factory.mktemp("proxy") / "tinyproxy.conf"
     settings.write_text(
         f"Port {port}\nListen 127.0.0.1\nBasicAuth jo opensesame\nTimeout 10\nAllow 127.0.0.1\n"
     )
-    with subprocess.Popen([program, "-d", "-c", str(settings)], stdout=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    with daemon([program, "-d", "-c", str(settings)], port):
+        yield port
 
 
 def test_a_tunnel_through_a_real_proxy(dial: Carrier, tinyproxy: int) -> None:

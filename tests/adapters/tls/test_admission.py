@@ -15,7 +15,6 @@ from ocpp_adapters.tls_peer import PeerCertificate
 from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, StationTls
 from ocpp_core import ConfigurationError
 from ocpp_core.wire import Credentials, HandshakeReceived
-from tests.adapters.tls import pki
 from tests.adapters.tls.memory import connect
 from tests.adapters.tls.pki import OPERATOR, Authority
 
@@ -32,11 +31,6 @@ RECORDS = {
         profile=CERTIFICATE, serial_number=SERIAL, organizations=frozenset({OPERATOR, "Maker"})
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(scope="module")

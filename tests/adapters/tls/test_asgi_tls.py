@@ -21,11 +21,6 @@ from tests.adapters.tls.pki import Authority, Leaf
 CERTIFICATE = SecurityProfile.TLS_CERTIFICATE
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
-
-
 def csms_end(root: Authority, leaf: Leaf | None, newest: ssl.TLSVersion) -> ssl.SSLObject:
     """A CSMS's end of a connection, with a station that has a certificate or is not asked for one."""
     profile = SecurityProfile.TLS_BASIC if leaf is None else CERTIFICATE

@@ -29,11 +29,6 @@ SERIAL = "SN-0001"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture(scope="module")
 def sub(root: Authority) -> Authority:
     return root.authority("Sub")
 

@@ -27,11 +27,6 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture(scope="module")
 def sub(root: Authority) -> Authority:
     return root.authority("Sub")
 

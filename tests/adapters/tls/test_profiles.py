@@ -89,11 +89,6 @@ def anyio_backend(adapter: Adapter) -> str:
     return adapter.backend
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
-
-
 class Registered:
     """The application behind the gate: lets in whom it is asked about."""
 

@@ -28,16 +28,10 @@ from ocpp_core.store import MemoryStore
 from ocpp_core.versions import OcppVersion
 from ocpp_core.wire import ClientConfig, HandshakeReceived, Text
 from tests.adapters.charger import EASY, Charger, config
-from tests.adapters.tls import pki
 from tests.adapters.tls.pki import DAY, Authority
 
 SECONDS = 15.0
 QUIET = 0.1
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
 
 
 @dataclass

@@ -17,7 +17,6 @@ from ocpp_adapters.sessions import Decision, Limits, Peer, Session
 from ocpp_adapters.tls_policy import CsmsTls, StationTls
 from ocpp_core.wire import ClientConfig, HandshakeReceived, ServerConfig
 from tests.adapters.servers import SERVERS, Adapter, Echoes, RawClient, eventually, request
-from tests.adapters.tls import pki
 from tests.adapters.tls.pki import Authority
 
 pytestmark = pytest.mark.anyio
@@ -32,11 +31,6 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 @pytest.fixture
 def anyio_backend(adapter: Adapter) -> str:
     return adapter.backend
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(scope="module")

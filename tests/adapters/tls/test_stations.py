@@ -46,11 +46,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
-
-
 async def open_anyio(url: ClientConfig, context: ssl.SSLContext) -> None:
     async with anyio_rpc.open_rpc(url, ssl_context=context):
         raise AssertionError("let in")

@@ -38,11 +38,6 @@ def in_worker(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> pki.Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture(scope="module")
 def csms(root: pki.Authority) -> ssl.SSLContext:
     return CsmsTls(credentials=(root.leaf().credential,)).context()
 

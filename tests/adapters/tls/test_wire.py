@@ -26,18 +26,12 @@ from ocpp_core.wire import (
     WebSocketClient,
     WebSocketServer,
 )
-from tests.adapters.tls import pki
 from tests.adapters.tls.memory import HOST
 from tests.adapters.tls.pki import Authority
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 CONFIG = ClientConfig(url=f"wss://{HOST}/ocpp/CP1", handshake_timeout=30.0)
 ENTROPY: Entropy = bytes
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return pki.root(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,12 @@
+"""What every test of TLS begins with."""
+
+import pytest
+
+from tests.adapters.tls import pki
+from tests.adapters.tls.pki import Authority
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A root of the module's own."""
+    return pki.root(tmp_path_factory.mktemp("pki"))
