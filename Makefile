@@ -8,6 +8,7 @@ BIN := .venv/bin
 # One more than there are processors: many a test waits for its peer.
 export JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -35,7 +36,7 @@ bench: .venv/.dev node tpm  ## ratios against mobilityhouse/ocpp and ocpp-rpc, w
 	$(BIN)/python -m benchmarks
 
 fuzz: .venv/.fuzz  ## every fuzz target for FUZZ_SECONDS each
-	$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 generate: .venv/.dev  ## the message models and their strategies, from the official schemas
 	$(BIN)/python tools/generate_messages.py

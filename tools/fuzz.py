@@ -33,8 +33,8 @@ def targets() -> dict[str, list[str]]:
     return found
 
 
-def run(name: str, command: list[str], seconds: int) -> bool:
-    """Whether the target lived through its time."""
+def run(name: str, command: list[str], seconds: int, seed: int) -> bool:
+    """Whether the target lived through its time; a seed of 0 is another one every time."""
     findings = FUZZ / "findings" / name
     findings.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as learned:
@@ -42,6 +42,7 @@ def run(name: str, command: list[str], seconds: int) -> bool:
             learned,  # the first corpus folder is the one libFuzzer writes to
             str(FUZZ / "corpus" / name),
             f"-max_total_time={seconds}",
+            f"-seed={seed}",
             f"-artifact_prefix={findings}/",
             "-timeout=20",
             "-rss_limit_mb=2048",
@@ -61,13 +62,14 @@ def main() -> int:
     """Run the targets one after the other; fail if any did or if there are none."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="time for each target")
+    parser.add_argument("--seed", type=int, default=0, help="begin the same way every time")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these targets")
     arguments = parser.parse_args()
     chosen = {n: c for n, c in targets().items() if not arguments.names or n in arguments.names}
     if not chosen:
         print("no such fuzz target; there are:", ", ".join(targets()) or "none")
         return 2
-    results = [run(name, command, arguments.seconds) for name, command in chosen.items()]
+    results = [run(name, command, arguments.seconds, arguments.seed) for name, command in chosen.items()]
     return 0 if all(results) else 1
 
 

@@ -180,8 +180,8 @@ def _is_interface(name: str) -> bool:
 
 def _with_scope(host: str, port: int) -> SocketAddress:
     """A numeric address for the socket, its zone resolved. Raises DialError: there is none of that name."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    try:  # as bytes: a zone is no host name, IDNA would refuse it or make another name of it
+        found = socket.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror as error:
         zone = host.partition("%")[2]
         raise dial_error(errno.ENODEV, f"{host}: there is no interface {zone}; {_interfaces()}") from error

@@ -113,6 +113,15 @@ def test_no_such_interface_names_those_that_there_are() -> None:
 
 
 @linux
+@pytest.mark.parametrize("zone", ["\u0713", "stra\u00dfe0", "\u0130", "...."])
+def test_the_name_of_an_interface_is_not_taken_for_a_host_name(zone: str) -> None:
+    """Linux allows any bytes in it; IDNA refuses some of these and makes another name of others."""
+    error = raised(Binding(source=f"::%{zone}"), socket.AF_INET6, ("::1", 9, 0, 0))
+    assert str(error).startswith(f"::%{zone}: there is no interface {zone}; ")
+    assert error.errno == errno.ENODEV
+
+
+@linux
 def test_errors_of_the_system_itself() -> None:
     error = raised(OURS, socket.AF_INET, ("127.0.0.1", 9))
     assert str(error) == "192.0.2.7 is not an address of this machine, or not one yet"
