@@ -260,13 +260,16 @@ class PolicyContext(ssl.SSLContext):
     ) -> ssl.SSLObject:
         """See :meth:`ssl.SSLContext.wrap_bio`; a station's gets its server's name and last session.
 
+        A session is offered once (RFC 8446 appendix C.4): one that is refused, by either end, is not in the
+        way of the full handshake that the next attempt makes.
+
         Raises ValueError: the name is to be checked, and there is none. (OpenSSL would just not check.)
         """
         if not server_side:
             server_hostname = self.server_name or server_hostname
             if self.check_hostname and not server_hostname:
                 raise ValueError("check_hostname requires server_hostname")
-            session = session or self._sessions.get(str(server_hostname))
+            session = session or self._sessions.pop(str(server_hostname), None)
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def wrap_socket(self, *args: Any, **options: Any) -> NoReturn:
@@ -326,7 +329,7 @@ class PolicyContext(ssl.SSLContext):
         if session is None:
             return
         name = str(tls.server_hostname)
-        self._sessions.pop(name, None)
+        self._sessions.pop(name, None)  # of a connection beside this one
         self._sessions[name] = session
         if len(self._sessions) > _SESSIONS:
             del self._sessions[next(iter(self._sessions))]

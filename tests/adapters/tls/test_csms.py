@@ -339,6 +339,22 @@ def test_a_certificate_that_has_expired_since_is_not_resumed(
 
 
 @VERSIONS
+@pytest.mark.requirement("RFC8446-2.2", "B10.FR.09")
+def test_a_session_that_was_refused_is_not_offered_again(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CSMS that got a new certificate and goes on with its tickets must not lock the station out."""
+    context = csms(root, server, profile=SecurityProfile.TLS_BASIC, maximum=newest)
+    client = station(root)
+    connect(client, context)
+    later = time.time() + timedelta(days=3650).total_seconds()
+    with monkeypatch.context() as patch:
+        patch.setattr("ocpp_adapters.tls_policy.time.time", lambda: later)
+        assert connect(client, context).station.failed is not None
+    assert resumed(connect(client, context)) == (False, False)
+
+
+@VERSIONS
 @pytest.mark.parametrize("mistake", [KeyError("a bug"), ssl.SSLError(1, "of its own"), ValueError("bad")])
 def test_a_check_that_fails_lets_nobody_in(
     newest: ssl.TLSVersion, mistake: Exception, root: Authority, server: tuple[Leaf, Leaf]
