@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,8 +20,25 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+def finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never suspends, but blocks, to its end; returns what it returns.
+
+    Raises:
+        LocalProtocolError: it waits for an event loop. Whatever the coroutine raises.
+    """
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    work.close()
+    raise LocalProtocolError("the coroutine waits for an event loop; threads have none")
+
+
 class Monitor:
     """A lock, held as a context manager, and the :class:`~ocpp_adapters.calls.Concurrency` of threads.
+
+    Whoever makes one closes it when the last of what belongs to it is closed.
 
     Arguments:
         workers: threads at most for handlers and admissions, each of which may block as it likes. A handler
@@ -50,6 +67,11 @@ class Monitor:
         finally:
             self._lock.acquire()
 
+    def close(self) -> None:
+        """Let its threads end, when what they are at is over; for whoever made it, once nothing uses it."""
+        self._workers.shutdown(wait=False)
+        self._disk.shutdown(wait=False)
+
     def condition(self) -> threading.Condition:
         """A condition of this lock; waiting for it gives the lock up, however often it is held."""
         return threading.Condition(self._lock)
@@ -64,13 +86,7 @@ class Monitor:
             LocalProtocolError: the coroutine waits for what is not of this monitor.
         """
         with self:
-            try:
-                work.send(None)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
-            work.close()
-        raise LocalProtocolError("the coroutine waits for an event loop; threads have none")
+            return finish(work)
 
     # As the concurrency of sessions.
 
@@ -99,6 +115,13 @@ class Monitor:
                 finish()
         except BaseException:
             _log.exception("what a commit led to failed")
+
+
+@contextmanager
+def monitor_or_own(monitor: Monitor | None) -> Iterator[Monitor]:
+    """A monitor: the caller's, who closes it, or one that is closed at the end of the context."""
+    with nullcontext(monitor) if monitor is not None else closing(Monitor()) as used:
+        yield used
 
 
 class _Event:

@@ -17,7 +17,7 @@ from .rpc_client import HandshakeFailedError, refuse_all
 from .rpc_link import RpcLink
 from .socket_link import ClientSocket
 from .threads_link import Carried, Dial, dial
-from .threads_monitor import Monitor
+from .threads_monitor import Monitor, monitor_or_own
 
 BlockingHandler: TypeAlias = Callable[["BlockingLink", CallReceived | SendReceived], Response | None]
 """Answers a call, in a worker thread: it may block, and make calls of its own. What it raises counts as in
@@ -117,22 +117,22 @@ def open_rpc(
     share one. Handlers still at work at the end go on, and answer no one. A failure of TLS is a
     HandshakeFailedError too; its ``failure`` is a :class:`~ocpp_adapters.tls_wire.TlsHandshakeFailed`.
     """
-    monitor = Monitor() if monitor is None else monitor
     route = route_of(route, ssl_context)
     config, context = route.config, route.context()
     connection = dial(route, config.handshake_timeout)
-    with monitor:
-        link = BlockingLink(Role.STATION, handler, monitor, rpc, entropy)
-        driver = ClientSocket(connection, config, link.session, entropy, ssl_context=context)
-        carried = Carried(driver, monitor)
-        carried.start()
-    try:
+    with monitor_or_own(monitor) as monitor:
         with monitor:
-            carried.wait_for(lambda: bool(driver.subprotocol) or driver.outcome is not None)
-        if isinstance(driver.outcome, HandshakeFailed):
-            raise HandshakeFailedError(driver.outcome)
-        yield link
-    finally:
-        with monitor:
-            driver.close(1000, "")
-            carried.wait_for(lambda: carried.done)
+            link = BlockingLink(Role.STATION, handler, monitor, rpc, entropy)
+            driver = ClientSocket(connection, config, link.session, entropy, ssl_context=context)
+            carried = Carried(driver, monitor)
+            carried.start()
+        try:
+            with monitor:
+                carried.wait_for(lambda: bool(driver.subprotocol) or driver.outcome is not None)
+            if isinstance(driver.outcome, HandshakeFailed):
+                raise HandshakeFailedError(driver.outcome)
+            yield link
+        finally:
+            with monitor:
+                driver.close(1000, "")
+                carried.wait_for(lambda: carried.done)

@@ -9,31 +9,36 @@ The sessions are those of every server. They belong to the monitor: a handler of
         outcome = monitor.run(central.links["CP1"].call(RequestStart(token, 1)))
 """
 
+import inspect
 import logging
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias, TypeVar
 
 from ocpp_core.wire import HandshakeReceived, ServerConfig
 
 from .server_driver import Registry, ServerDriver
 from .sessions import Decision, Limits, Peer
 from .threads_link import Carried, ThreadSafeServer
-from .threads_monitor import Monitor
+from .threads_monitor import Monitor, finish, monitor_or_own
 from .threads_rpc import BlockingLink
 
 _BACKLOG: Final = 128
 _RELIEF: Final = 0.1
 """Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
-BlockingAdmit: TypeAlias = Callable[[HandshakeReceived, Peer], Decision | BlockingLink]
-"""Decides on a handshake, in a worker thread: it may block. Its time-out goes on meanwhile."""
+BlockingAdmit: TypeAlias = Callable[
+    [HandshakeReceived, Peer], Decision | BlockingLink | Awaitable[Decision | BlockingLink]
+]
+"""Decides on a handshake, in a worker thread: it may block, also as a coroutine (:func:`.finish`). The
+handshake's time-out goes on meanwhile."""
 
 
 class Server:
@@ -43,12 +48,14 @@ class Server:
         self,
         listener: socket.socket,
         admit: BlockingAdmit,
-        monitor: Monitor,
+        monitor: Monitor | None,
         *,
         ssl_context: ssl.SSLContext | None,
         config: ServerConfig | None,
         limits: Limits | None,
     ) -> None:
+        self._own = ExitStack()
+        monitor = self._own.enter_context(monitor_or_own(monitor))
         self._listener = listener
         self._admit = admit
         self._monitor = monitor
@@ -83,6 +90,7 @@ class Server:
             if not self._empty.wait_for(lambda: self._registry.empty, grace):
                 self._registry.abort()
                 self._empty.wait_for(lambda: self._registry.empty)
+        self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +128,13 @@ class Server:
     async def _ask(self, handshake: HandshakeReceived, peer: Peer) -> Decision:
         with self._monitor.released():
             decision = self._admit(handshake, peer)
+            if inspect.isawaitable(decision):
+                decision = finish(_waited(decision))
         return decision.session if isinstance(decision, BlockingLink) else decision
+
+
+async def _waited(answer: Awaitable[Answer]) -> Answer:
+    return await answer
 
 
 def serve(
@@ -139,7 +153,7 @@ def serve(
         admit: decides on each handshake, with a session, a link or a refusal.
         host: where to listen; "": everywhere.
         port: 0: any that is free, see :attr:`Server.port`.
-        monitor: what the links belong to.
+        monitor: what the links belong to; None: one of its own.
         ssl_context: for ``wss://``.
         config: of every link.
         limits: how much to take on.
@@ -150,5 +164,4 @@ def serve(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     listener.settimeout(1.0)  # where closing does not wake who accepts
-    monitor = Monitor() if monitor is None else monitor
     return Server(listener, admit, monitor, ssl_context=ssl_context, config=config, limits=limits)

@@ -23,7 +23,7 @@ from .socket_link import ClientSocket, now
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
 from .threads_link import Carried, Dial, Dialling
-from .threads_monitor import Monitor
+from .threads_monitor import Monitor, monitor_or_own
 
 
 class Connected(NamedTuple):
@@ -205,21 +205,22 @@ def connect_station(
     stations that share one, and ``dial``, which opens the transport without TLS, and blocks. The station is
     made with :func:`time.monotonic` as its ``now``.
     """
-    monitor = Monitor() if monitor is None else monitor
-    runner = StationRunner(
-        station,
-        RouteTable(routes, station.config, ssl_context),
-        hardware,
-        observe,
-        committer=committer_for(store, monitor.submit),
-        monitor=monitor,
-        entropy=entropy,
-        dial=dial,
-    )
-    clock = threading.Thread(target=runner.run, name="ocpp-station", daemon=True)
-    clock.start()
-    try:
-        yield runner
-    finally:
-        runner.leave()
-        clock.join()
+    table = RouteTable(routes, station.config, ssl_context)
+    with monitor_or_own(monitor) as monitor:
+        runner = StationRunner(
+            station,
+            table,
+            hardware,
+            observe,
+            committer=committer_for(store, monitor.submit),
+            monitor=monitor,
+            entropy=entropy,
+            dial=dial,
+        )
+        clock = threading.Thread(target=runner.run, name="ocpp-station", daemon=True)
+        clock.start()
+        try:
+            yield runner
+        finally:
+            runner.leave()
+            clock.join()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ocpp_adapters.anyio_station import StationRunner
+from ocpp_adapters.station_runner import Runner
 from ocpp_core.csms import CsmsConfig, Registration
 from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.metering import Quantity
@@ -35,7 +35,7 @@ class Charger:
         self.wh = 1000.0
         self.power = False
         self.locked = False
-        self.runner: StationRunner | None = None
+        self.runner: Runner | None = None
 
     def meters(self) -> Iterable[tuple[int, tuple[Quantity, ...]]]:
         if self.power:

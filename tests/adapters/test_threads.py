@@ -246,6 +246,18 @@ def test_closing_a_server_cuts_off_those_who_do_not_go() -> None:
         assert links[0].wait_closed().code in {1001, 1006}
 
 
+def test_threads_end_with_what_they_are_for() -> None:
+    """Also those of a monitor that was made for it, whose workers had something to do."""
+    before = set(threading.enumerate())
+    with (
+        serve(lambda *_: Reject(404), "127.0.0.1") as server,
+        pytest.raises(HandshakeFailedError),
+        open_rpc(at(server.port)),
+    ):
+        pass
+    eventually(lambda: not set(threading.enumerate()) - before)
+
+
 def test_limits_hold() -> None:
     with csms(limits=Limits(handshakes=1)) as (server, _), ExitStack() as stack:
         route = Route(config=at(server.port))
@@ -279,7 +291,7 @@ def station_at(
     station = Station(config(), lambda n: bytes(n), time.monotonic(), store.load())
     url = ClientConfig(url=f"ws://127.0.0.1:{port}/CP1")
     with connect_station(station, url, store, charger, observe=seen.append, **options) as runner:
-        charger.runner = runner  # type: ignore[assignment]  # it asks for a turn, as every runner has
+        charger.runner = runner
         yield runner, charger, seen
 
 
@@ -289,6 +301,7 @@ def accepted(runner: StationRunner) -> bool:
 
 
 def test_a_charging_session_with_disks_at_both_ends(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     disk = SqliteStore(tmp_path / "csms.sqlite")
     csms = Central2(lambda monitor: GroupCommitter(disk, monitor.submit))
     store = SqliteStore(tmp_path / "station.sqlite")
@@ -309,6 +322,8 @@ def test_a_charging_session_with_disks_at_both_ends(tmp_path: Path) -> None:
     assert len(csms.of(TransactionStarted)) == 1
     store.close()
     disk.close()
+    csms.monitor.close()
+    eventually(lambda: not set(threading.enumerate()) - before)
 
 
 def test_a_station_without_a_csms_tries_again(free_port: int) -> None:

@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,19 +22,23 @@ from ocpp_adapters.calls import Concurrency
 from ocpp_adapters.poll import Poll
 from ocpp_adapters.sessions import Session
 from ocpp_adapters.threads_monitor import Monitor
+from ocpp_core.wire import ServerConfig
 from tests.adapters.tls.asgi_servers import WithContext
 
 MakeSession: TypeAlias = Callable[[Concurrency], Session]
 """What a station that connects gets, made in the adapter's own thread."""
-CentralSystem: TypeAlias = Callable[[MakeSession, ssl.SSLContext | None], AbstractContextManager[int]]
+CentralSystem: TypeAlias = Callable[..., AbstractContextManager[int]]
+"""Given what makes sessions, a TLS context or None, and maybe the settings of its links."""
 
 
 @contextmanager
-def native(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
+def native(
+    make: MakeSession, context: ssl.SSLContext | None, config: ServerConfig | None = None
+) -> Iterator[int]:
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         concurrency = asyncio_server.AsyncioConcurrency()
-        serving = asyncio_server.serve(lambda *_: make(concurrency), "127.0.0.1", ssl=context)
+        serving = asyncio_server.serve(lambda *_: make(concurrency), "127.0.0.1", ssl=context, config=config)
         async with await serving as server:
             yield server.port
 
@@ -43,13 +47,16 @@ def native(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
 
 
 @contextmanager
-def on_anyio(make: MakeSession, context: ssl.SSLContext | None, backend: str) -> Iterator[int]:
+def on_anyio(
+    make: MakeSession, context: ssl.SSLContext | None, config: ServerConfig | None = None, *, backend: str
+) -> Iterator[int]:
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         async with anyio.create_task_group() as tasks:
             concurrency = AnyioConcurrency(tasks)
+            options: Any = {"ssl_context": context, "config": config}
             yield await tasks.start(
-                partial(anyio_server.serve, lambda *_: make(concurrency), "127.0.0.1", ssl_context=context)
+                partial(anyio_server.serve, lambda *_: make(concurrency), "127.0.0.1", **options)
             )
             tasks.cancel_scope.cancel()
 
@@ -58,19 +65,25 @@ def on_anyio(make: MakeSession, context: ssl.SSLContext | None, backend: str) ->
 
 
 @contextmanager
-def threads(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
-    monitor = Monitor()
-    with threads_server.serve(
-        lambda *_: make(monitor), "127.0.0.1", monitor=monitor, ssl_context=context
-    ) as server:
+def threads(
+    make: MakeSession, context: ssl.SSLContext | None, config: ServerConfig | None = None
+) -> Iterator[int]:
+    with (
+        closing(Monitor()) as monitor,
+        threads_server.serve(
+            lambda *_: make(monitor), "127.0.0.1", monitor=monitor, ssl_context=context, config=config
+        ) as server,
+    ):
         yield server.port
 
 
 @contextmanager
-def polled(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
+def polled(
+    make: MakeSession, context: ssl.SSLContext | None, config: ServerConfig | None = None
+) -> Iterator[int]:
     """The main loop is a thread's here, so that the test can go on."""
     poll = Poll()
-    server = poll_server.serve(poll, lambda *_: make(poll), "127.0.0.1", ssl_context=context)
+    server = poll_server.serve(poll, lambda *_: make(poll), "127.0.0.1", ssl_context=context, config=config)
     port, leaving = server.port, threading.Event()
 
     def main_loop() -> None:
@@ -92,7 +105,9 @@ def polled(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
 
 
 @contextmanager
-def uvicorn_asgi(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
+def uvicorn_asgi(
+    make: MakeSession, context: ssl.SSLContext | None, config: ServerConfig | None = None
+) -> Iterator[int]:
     """ASGI on asyncio."""
     concurrency: list[Concurrency] = []
 
@@ -100,15 +115,17 @@ def uvicorn_asgi(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[
         concurrency[:] = concurrency or [asyncio_server.AsyncioConcurrency()]
         return make(concurrency[0])
 
-    config = uvicorn.Config(
-        OcppEndpoint(admit),
+    settings = uvicorn.Config(
+        OcppEndpoint(admit, config=config),
         "127.0.0.1",
         0,
         ws="websockets-sansio",
+        ws_ping_interval=20.0 if config is None else config.ping_interval,
+        ws_ping_timeout=20.0 if config is None else config.pong_timeout,
         log_level="warning",
         ssl_context_factory=None if context is None else lambda *_: context,
     )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

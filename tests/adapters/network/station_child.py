@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ from ocpp_adapters.poll import Poll
 from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
 from ocpp_adapters.station_runner import Runner
+from ocpp_adapters.threads_monitor import Monitor
 from ocpp_core import OcppVersion
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.domain.status import StationInfo
@@ -42,35 +44,57 @@ def in_turn(runner: Runner, say: Callable[[Station, float], Any]) -> Any:
         return say(runner.station, now)
 
 
+@dataclass(frozen=True)
+class Site:
+    """What a station is besides its machine."""
+
+    charger: Charger = field(default_factory=Charger)
+    store: Any = field(default_factory=MemoryStore)
+
+    def station(self, config: StationConfig, now: float) -> Station:
+        """The machine, with what is in its store."""
+        return Station(config, os.urandom, now, self.store.load())
+
+
 @contextmanager
-def on_anyio(config: StationConfig, routes: Any, observe: Any, backend: str) -> Iterator[Give]:
+def on_anyio(
+    config: StationConfig, routes: Any, observe: Any, site: Site | None = None, *, backend: str
+) -> Iterator[Give]:
+    site = Site() if site is None else site
+
     @asynccontextmanager
     async def run() -> AsyncIterator[Runner]:
-        station, charger = Station(config, os.urandom, anyio.current_time()), Charger()
+        station = site.station(config, anyio.current_time())
         async with anyio_station.connect_station(
-            station, routes, MemoryStore(), charger, observe=observe
-        ) as charger.runner:
-            yield charger.runner
+            station, routes, site.store, site.charger, observe=observe
+        ) as site.charger.runner:
+            yield site.charger.runner
 
     with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(run()) as runner:
         yield lambda say: portal.call(in_turn, runner, say)
 
 
 @contextmanager
-def in_threads(config: StationConfig, routes: Any, observe: Any) -> Iterator[Give]:
-    station, charger = Station(config, os.urandom, time.monotonic()), Charger()
-    with threads_station.connect_station(station, routes, MemoryStore(), charger, observe=observe) as runner:
-        charger.runner = runner
+def in_threads(config: StationConfig, routes: Any, observe: Any, site: Site | None = None) -> Iterator[Give]:
+    site, monitor = Site() if site is None else site, Monitor()
+    station = site.station(config, time.monotonic())
+    with closing(monitor), ExitStack() as running:
+        with monitor:  # nothing is switched before the charger knows its runner
+            connected = threads_station.connect_station(
+                station, routes, site.store, site.charger, observe=observe, monitor=monitor
+            )
+            site.charger.runner = runner = running.enter_context(connected)
         yield partial(in_turn, runner)
 
 
 @contextmanager
-def by_polling(config: StationConfig, routes: Any, observe: Any) -> Iterator[Give]:
+def by_polling(config: StationConfig, routes: Any, observe: Any, site: Site | None = None) -> Iterator[Give]:
     """The main loop is a thread's, so that commands can be read."""
+    site = Site() if site is None else site
     poll, turn, leaving = Poll(), threading.Lock(), threading.Event()
-    station, charger = Station(config, os.urandom, time.monotonic()), Charger()
-    runner = poll_station.connect_station(poll, station, routes, MemoryStore(), charger, observe=observe)
-    charger.runner = runner
+    station = site.station(config, time.monotonic())
+    runner = poll_station.connect_station(poll, station, routes, site.store, site.charger, observe=observe)
+    site.charger.runner = runner
 
     def main_loop() -> None:
         while not (leaving.is_set() and runner.gone):
@@ -92,7 +116,7 @@ def by_polling(config: StationConfig, routes: Any, observe: Any) -> Iterator[Giv
     poll.close()
 
 
-ADAPTERS: Mapping[str, Callable[[StationConfig, Any, Any], AbstractContextManager[Give]]] = {
+ADAPTERS: Mapping[str, Callable[..., AbstractContextManager[Give]]] = {
     "anyio-asyncio": partial(on_anyio, backend="asyncio"),
     "anyio-trio": partial(on_anyio, backend="trio"),
     "threads": in_threads,
