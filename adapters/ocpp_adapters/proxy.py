@@ -73,6 +73,13 @@ class Proxy:
         found = proxies.get("https" if parts.scheme == "wss" else "http") or proxies.get("all")
         return None if not found or proxy_bypass(parts.netloc) else cls.parse(found)
 
+    def credentials(self) -> list[tuple[str, str]]:
+        """The header that says who asks, if the proxy wants that."""
+        if self.user is None:
+            return []
+        secret = b64encode(f"{self.user}:{self.password or ''}".encode()).decode()
+        return [("Proxy-Authorization", f"Basic {secret}")]
+
 
 class Tunnel:
     """The conversation with a proxy about one connection; no I/O.
@@ -90,10 +97,7 @@ class Tunnel:
         self._target = authority(host, port)
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_ANSWER_LIMIT)
         self._read = 0
-        headers = [("Host", self._target)]
-        if proxy.user is not None:
-            secret = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-            headers.append(("Proxy-Authorization", f"Basic {secret}"))
+        headers = [("Host", self._target), *proxy.credentials()]
         request = h11.Request(method="CONNECT", target=self._target, headers=headers)
         self.request = (self._connection.send(request) or b"") + (
             self._connection.send(h11.EndOfMessage()) or b""
