@@ -35,21 +35,6 @@ def finish(work: Coroutine[Any, Any, Result]) -> Result:
     raise LocalProtocolError("the coroutine waits for an event loop; threads have none")
 
 
-def finish(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that never suspends, but blocks, to its end; returns what it returns.
-
-    Raises:
-        LocalProtocolError: it waits for an event loop. Whatever the coroutine raises.
-    """
-    try:
-        work.send(None)
-    except StopIteration as end:
-        result: Result = end.value
-        return result
-    work.close()
-    raise LocalProtocolError("the coroutine waits for an event loop; threads have none")
-
-
 class Monitor:
     """A lock, held as a context manager, and the :class:`~ocpp_adapters.calls.Concurrency` of threads.
 

@@ -10,7 +10,6 @@ The sessions are those of every server. They belong to the monitor: a handler of
 """
 
 import inspect
-import inspect
 import logging
 import socket
 import ssl
@@ -19,21 +18,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Final, Self, TypeAlias, TypeVar, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 from ocpp_core.wire import HandshakeReceived, ServerConfig
 
 from .server_driver import Registry, ServerDriver
 from .sessions import Decision, Limits, Peer
 from .threads_link import Carried, ThreadSafeServer
-from .threads_monitor import Monitor, finish, finish, monitor_or_own
+from .threads_monitor import Monitor, finish, monitor_or_own
 from .threads_rpc import BlockingLink
 
 _BACKLOG: Final = 128
 _RELIEF: Final = 0.1
 """Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 Answer = TypeVar("Answer")
 
 BlockingAdmit: TypeAlias = Callable[
@@ -133,10 +131,6 @@ class Server:
             if inspect.isawaitable(decision):
                 decision = finish(_waited(decision))
         return decision.session if isinstance(decision, BlockingLink) else decision
-
-
-async def _waited(answer: Awaitable[Answer]) -> Answer:
-    return await answer
 
 
 async def _waited(answer: Awaitable[Answer]) -> Answer:
