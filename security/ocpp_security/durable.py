@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 
 
-def make_directory(path: Path, mode: int = 0o777) -> None:
-    """Make a directory, and those above it, durably; ``mode`` is for the last one. Raises OSError."""
+def make_directory(path: Path, mode: int = 0o755) -> None:
+    """Make a directory, and those above it, durably; ``mode`` is for the last one. Raises OSError.
+
+    Whatever the umask, nobody else may put something into them: that would be a key or a trust anchor.
+    """
     if not path.is_dir():
         make_directory(path.parent)
         path.mkdir(mode, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ocpp_security.errors import CertificateStoreError
+from ocpp_security.keys import FileKeyStore
 from ocpp_security.pki.certificate import parse_bundle
 from ocpp_security.pki.crl import MAX_CRL_SIZE
 from ocpp_security.trust import disk, files, links
@@ -209,9 +211,10 @@ def test_what_cannot_be_cleared_away_is_no_obstacle(tmp_path: Path, monkeypatch:
     def fail(*_: object, **__: object) -> None:
         raise OSError(5, os.strerror(5))
 
-    monkeypatch.setattr(os, "rmdir", fail)
-    links.point(link, LEAF20, None)
-    assert parse_bundle((link / "leaf.pem").read_bytes()) == LEAF20.chain
+    for owner, operation, leaf in ((os, "rmdir", LEAF20), (Path, "glob", LEAF)):
+        monkeypatch.setattr(owner, operation, fail)
+        links.point(link, leaf, None)
+        assert parse_bundle((link / "leaf.pem").read_bytes()) == leaf.chain
 
 
 def test_what_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +228,65 @@ def test_what_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert disk.read(tmp_path / "pem" / "nothing") is None
     monkeypatch.setattr(disk, "MAX_FILES", 1)
     assert [path.name for path in disk.files(tmp_path, suffixes)] == ["a.PEM"]
+
+
+def test_nobody_else_may_change_what_is_trusted_whatever_the_umask(tmp_path: Path) -> None:
+    """Small systems start their daemons with an umask of 0: a root that anybody may replace is none."""
+    before = os.umask(0)
+    try:
+        store = CertificateFiles(Layout.under(tmp_path / "certs"))
+        store.apply([put(ROOT), PutLeaf(LEAF)])
+        store.write_verify_file(CSMS, (ROOT.certificate,))
+        links.point(tmp_path / "links" / "current", LEAF, None)
+        FileKeyStore(tmp_path / "secrets" / "keys").create("one")
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
+    assert len(made) > 12
+    assert [path for path in made if path.stat().st_mode & 0o022] == []
+
+
+# What cannot be read, or looked at.
+
+
+def test_one_file_that_cannot_be_read_disables_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CertificateFiles(Layout.under(tmp_path))
+    store.apply([put(ROOT), put(OTHER), PutLeaf(LEAF)])
+    broken = store.layout.ca[CSMS] / f"INSTALLED_{ROOT.certificate.fingerprint[:16]}.pem"
+    real = Path.open
+
+    def opened(path: Path, *arguments: str) -> object:
+        if path == broken:
+            raise OSError(5, os.strerror(5))
+        return real(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", opened)
+    found = store.load()
+    assert found.trusted(CSMS) == (OTHER.certificate,)
+    assert found.leaves == (LEAF,)
+    assert store.problems == (f"cannot read {broken}: Input/output error",)
+
+
+@pytest.mark.parametrize("name", ["is_file", "exists", "is_dir"])
+def test_what_cannot_be_looked_at_is_a_named_failure(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory above that may not be searched: pathlib raises where it would say no."""
+    bundle = tmp_path / "roots.pem"
+    for place in (tmp_path / "folder", bundle):
+        store = CertificateFiles(replace(Layout.under(tmp_path), ca={CSMS: place}))
+        store.apply([put(ROOT)])
+        with monkeypatch.context() as patch:
+
+            def refuse(path: Path) -> bool:
+                raise PermissionError(13, os.strerror(13), str(path))
+
+            patch.setattr(Path, name, refuse)
+            for step in (store.load, lambda store=store: store.apply([put(OTHER)])):
+                with suppress(CertificateStoreError):
+                    step()
 
 
 # What files hold.

@@ -23,7 +23,9 @@ def write(path: Path, data: bytes) -> None:
     try:
         make_directory(path.parent)
         temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as file:  # through nobody's link to elsewhere
+        # Through nobody's link to elsewhere, and whatever the umask, for nobody else to change.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -62,9 +64,9 @@ def files(path: Path, suffixes: frozenset[str]) -> list[Path]:
 
     Raises CertificateStoreError: the directory cannot be read.
     """
-    if path.is_file():
-        return [path]
     try:
+        if path.is_file():
+            return [path]
         entries = sorted(path.iterdir()) if path.is_dir() else []
         found = [entry for entry in entries if entry.suffix.lower() in suffixes and entry.is_file()]
     except OSError as error:

@@ -70,7 +70,10 @@ class CertificateFiles:
         Raises CertificateStoreError: a change failed, and those after it were not tried.
         """
         for change in changes:
-            self._carry_out(change)
+            try:
+                self._carry_out(change)
+            except OSError as error:  # of a look at what is there
+                raise CertificateStoreError(f"cannot change {error.filename}: {error.strerror}") from error
         return self.load()
 
     # Reading.
@@ -96,7 +99,11 @@ class CertificateFiles:
         return found
 
     def _read(self, file: Path, problems: list[str]) -> tuple[Certificate, ...]:
-        data = disk.read(file)
+        try:
+            data = disk.read(file)
+        except CertificateStoreError as error:  # a bad sector, another user's file
+            problems.append(str(error))
+            return ()
         if data is None:
             problems.append(f"{file}: too large")
             return ()

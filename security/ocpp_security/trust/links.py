@@ -35,9 +35,10 @@ def point(link: Path, leaf: Leaf, key: Path | None) -> None:
     except OSError as error:
         raise CertificateStoreError(f"cannot link {link}: {error.strerror}") from error
     mine = f".{glob.escape(link.name)}-{'[0-9a-f]' * 16}"  # not what a longer name's link leads to
-    for old in link.parent.glob(mine):
-        if old != target:
-            shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for old in link.parent.glob(mine):
+            if old != target:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def remove(link: Path) -> None:
