@@ -1,11 +1,13 @@
 """The CSMS's part in certificates, as messages: sign what a station asks for, fetch OCSP responses for it.
 
-Signing itself belongs to a certificate authority (A02.FR.04), fetching to whoever may open connections: the
+Signing itself belongs to a certificate authority (A02.FR.04), and opening connections to an adapter: the
 caller has both. All functions take the request as it came; in 1.6, the one that DataTransfer carried.
 """
 
 import base64
 import json
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from cryptography.x509 import ocsp
@@ -13,11 +15,14 @@ from cryptography.x509 import ocsp
 from ocpp_core.messages import Request, Response, message_set
 from ocpp_core.versions import OcppVersion
 
+from .errors import CertificateError
+from .inquiry import Fetch, ask_responder
 from .messages import hash_data_in
 from .pki.csr import CertificateRequest, parse_csr
 from .pki.ocsp import encode_request
 from .trust.inventory import LeafUse
 
+_log = logging.getLogger(__name__)
 MAX_RESULT = {OcppVersion.V201: 5500, OcppVersion.V21: 18_000}
 """Characters of GetCertificateStatusResponse.ocspResult."""
 
@@ -51,8 +56,9 @@ def certificate_signed(request: Request, chain: str) -> Request:
 def ocsp_request_in(request: Request) -> tuple[str, bytes]:
     """The responder's URL and the DER to post to it, for a GetCertificateStatus.
 
-    The URL is the station's word: fetch it as such (a time-out, a limit, no redirects into your own network).
-    Raises CertificateError: the hash data is none (answer Failed, M06.FR.04).
+    The URL is the station's word: fetch it as such (a time-out, a limit, no redirects into your own network),
+    or let :func:`certificate_status` do it. Raises CertificateError: the hash data is none (answer Failed,
+    M06.FR.04).
     """
     data = json.loads(request.to_json())["ocspRequestData"]
     return data["responderURL"], encode_request(hash_data_in(data))
@@ -69,6 +75,29 @@ def ocsp_response(request: Request, der: bytes | None) -> Response:
     if der is None or len(result) > MAX_RESULT[request.VERSION] or not _successful(der):
         return _response(request, {"status": "Failed"})
     return _response(request, {"status": "Accepted", "ocspResult": result})
+
+
+async def certificate_status(
+    request: Request, fetch: Fetch, *, timeout: float = 10.0, allowed: Callable[[str], bool] | None = None
+) -> Response:
+    """Ask the responder that a GetCertificateStatus names, and answer with what it says (M06).
+
+    Arguments:
+        request: as it came.
+        fetch: asks web servers, as ``ocpp_adapters.anyio_web.AnyioFetch`` does.
+        timeout: seconds for the responder.
+        allowed: whether a URL may be asked: it is the station's word, and this machine may reach what the
+            station cannot. None: any may.
+    """
+    try:
+        url, body = ocsp_request_in(request)
+        if allowed is not None and not allowed(url):
+            raise PermissionError(f"{url!r} may not be asked")
+        der = await fetch(ask_responder(url, body), timeout)
+    except (CertificateError, OSError) as error:
+        _log.warning("no certificate status: %s", error)
+        return ocsp_response(request, None)
+    return ocsp_response(request, der)
 
 
 def _successful(der: bytes) -> bool:

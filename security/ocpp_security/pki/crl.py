@@ -58,6 +58,11 @@ def revocation(
     if crl.issuer_der != certificate.issuer_der:
         raise CertificateError(Fault.WRONG_SUBJECT)
     check_crl(crl, issuer, at)
+    return listed(crl, certificate)
+
+
+def listed(crl: RevocationList, certificate: Certificate) -> Revocation:
+    """The same of a list that was checked before. Raises CertificateError (MALFORMED)."""
     try:
         revoked = crl.parsed.get_revoked_certificate_by_serial_number(certificate.serial)
         removed = revoked is not None and _removed(revoked)

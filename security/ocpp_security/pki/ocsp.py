@@ -87,6 +87,17 @@ def encode_request(data: CertificateHashData) -> bytes:
         raise CertificateError(Fault.MALFORMED, "hash data") from error
 
 
+def request_about(certificate: Certificate, issuer: Certificate) -> bytes:
+    """The DER of an OCSP request of our own.
+
+    With SHA-1 in the name of the certificate, which every responder knows and many nothing else (RFC 5019
+    §2.1.1); nothing rests on its strength. Without a nonce: responders answer from what they have signed
+    before, so that an answer without it would have to be believed all the same.
+    """
+    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate.parsed, issuer.parsed, hashes.SHA1())
+    return builder.build().public_bytes(Encoding.DER)
+
+
 def verify_response(der: bytes, certificate: Certificate, issuer: Certificate, at: datetime) -> OcspStatus:
     """What an OCSP response says of ``certificate``, if it can be believed at UTC ``at``.
 
