@@ -14,9 +14,9 @@ with atheris.instrument_imports(include=["ocpp_security"]):
     from ocpp_security.pki.crl import parse_crl, revocation
     from ocpp_security.pki.csr import parse_csr
     from ocpp_security.pki.hashdata import HashAlgorithm
-    from ocpp_security.pki.path import find_path, strong_signature
+    from ocpp_security.pki.path import find_path, order_chain, strong_signature
     from ocpp_security.trust.decisions import Status, TrustPolicy, decide_delete, decide_install
-    from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse, order_chain
+    from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
     from ocpp_security.trust.leaves import LeafPolicy, PendingKey, decide_signed
 
 from _harness import run

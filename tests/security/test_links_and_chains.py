@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from ocpp_security.errors import CertificateStoreError
 from ocpp_security.pki.certificate import Certificate, parse_bundle
+from ocpp_security.pki.path import order_chain
 from ocpp_security.trust import links
 from ocpp_security.trust.decisions import (
     TrustPolicy,
 )
-from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse, order_chain
+from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
 from tests.security.pki_kit import DAY, NOW, Authority, root
 
 CSMS, MF, V2G, MO, OEM = (

@@ -7,7 +7,7 @@ import pytest
 from ocpp_security.errors import Fault
 from ocpp_security.pki.certificate import Certificate, public_octets
 from ocpp_security.pki.hashdata import HashAlgorithm, hash_data
-from ocpp_security.pki.path import MAX_PATH
+from ocpp_security.pki.path import MAX_PATH, order_chain
 from ocpp_security.pki.properties import StationSubject
 from ocpp_security.trust.decisions import (
     Change,
@@ -23,7 +23,7 @@ from ocpp_security.trust.decisions import (
     decide_install,
     decide_root_proven,
 )
-from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse, order_chain
+from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
 from ocpp_security.trust.leaves import (
     LeafPolicy,
     PendingKey,

@@ -18,9 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from ..errors import CertificateError
+from ..pki.certificate import Certificate, parse_der, to_pem
+from ..pki.path import order_chain
 from . import disk
 from .errors import ChainError, KeyFormatError, KeyPasswordError, KeyUnsuitableError
-from .secret import Secret, SecretSource, no_secret
+from .secret import MAX_SECRET, Secret, SecretSource, no_secret
 from .store import (
     KeyAlgorithm,
     KeyStore,
@@ -83,13 +86,16 @@ class FileKeyStore(KeyStore):
         return self.load_file(name, self._path(name))
 
     def load_file(self, name: str, path: Path) -> PrivateKey:
-        """A key in a file of any name and place, put there by provisioning. Raises what :meth:`load` raises.
+        """A key in PEM in a file of any name and place, put there by provisioning. Raises what :meth:`load`
+        raises, of a file in DER KeyFormatError: TLS cannot use one.
 
         ``name`` is what secrets are asked for by, and what errors call it.
         """
         data = disk.read(path)
         if is_tpm_file(data):
             return self._load_tpm(name, path, data)
+        if is_der(data):
+            raise KeyFormatError(f"the key in {path} is in DER, which TLS cannot use: import_key takes it in")
         password = self._password(name)
         return SoftwareKey(name, path, parse_key(data, password, str(path)), password)
 
@@ -115,10 +121,10 @@ class FileKeyStore(KeyStore):
         return self._keep(name, parse_key(data, password, "the data to import"))
 
     def import_pkcs12(self, name: str, data: bytes, password: Secret | None = None) -> tuple[PrivateKey, str]:
-        """Take in the private key of a PKCS#12 container (RFC 7292); its certificates come back as PEM.
+        """Take in the private key of a PKCS#12 container (RFC 7292); its chain comes back as PEM.
 
-        They are in the order in which TLS wants them: the key's own first. Raises what :meth:`import_key`
-        raises.
+        It is in the order in which TLS wants it, whatever the container's: the key's own certificate first,
+        then the sub-CAs above it; empty if there is none of the key. Raises what :meth:`import_key` raises.
         """
         key, chain = _open_pkcs12(data, password)
         return self._keep(name, key), chain
@@ -136,6 +142,11 @@ class FileKeyStore(KeyStore):
         raise KeyUnsuitableError(f"the key in {path} is a TPM's: open the directory with a TpmKeyStore")
 
 
+def is_der(data: bytes) -> bool:
+    """Whether this is a DER sequence, and so no text."""
+    return data[:1] == b"\x30"
+
+
 def parse_key(data: bytes, password: Secret | None, origin: str) -> SigningKey:
     """A private key in PEM or DER. A password for a key that has none is not used.
 
@@ -144,7 +155,7 @@ def parse_key(data: bytes, password: Secret | None, origin: str) -> SigningKey:
     """
     if len(data) > disk.MAX_KEY_SIZE:
         raise KeyFormatError(f"{origin} is too large for a key")
-    load = load_der_private_key if data[:1] == b"\x30" else load_pem_private_key
+    load = load_der_private_key if is_der(data) else load_pem_private_key
     octets = password.reveal() if password else None
     try:
         try:
@@ -180,20 +191,44 @@ def _generate(algorithm: KeyAlgorithm) -> SigningKey:
 
 
 def _encryption(password: Secret | None) -> KeySerializationEncryption:
-    return NoEncryption() if password is None else BestAvailableEncryption(password.reveal())
+    if password is None:
+        return NoEncryption()
+    if not 0 < len(password.reveal()) <= MAX_SECRET:
+        raise KeyPasswordError(f"a password has 1 to {MAX_SECRET} octets")
+    return BestAvailableEncryption(password.reveal())
 
 
 def _open_pkcs12(data: bytes, password: Secret | None) -> tuple[SigningKey, str]:
     if len(data) > MAX_PKCS12_SIZE:
         raise KeyFormatError("the PKCS#12 container is too large")
     try:
-        container = pkcs12.load_pkcs12(data, password.reveal() if password else None)
+        container = pkcs12.load_pkcs12(data, _in_utf8(password))
     except (ValueError, UnsupportedAlgorithm) as error:
         if "password" in str(error).lower():
             raise KeyPasswordError("the password of the PKCS#12 container is missing or wrong") from None
         raise KeyFormatError("not a PKCS#12 container") from None
     if container.key is None:
         raise KeyFormatError("the PKCS#12 container holds no private key")
-    certificates = [container.cert, *container.additional_certs]
-    chain = b"".join(c.certificate.public_bytes(Encoding.PEM) for c in certificates if c is not None)
-    return _usable(container.key), chain.decode("ascii")
+    return _usable(container.key), to_pem(_chain_in(container))
+
+
+def _in_utf8(password: Secret | None) -> bytes | None:
+    """A container's password is text (RFC 7292 appendix B.1)."""
+    octets = None if password is None else password.reveal()
+    try:
+        (octets or b"").decode()
+    except UnicodeDecodeError:
+        raise KeyPasswordError("the password of a PKCS#12 container is text in UTF-8") from None
+    return octets
+
+
+def _chain_in(container: pkcs12.PKCS12KeyAndCertificates) -> tuple[Certificate, ...]:
+    own, others = container.cert, container.additional_certs
+    try:
+        return () if own is None else order_chain(_certificate(own), tuple(map(_certificate, others)))
+    except CertificateError as error:
+        raise KeyFormatError(f"a certificate in the PKCS#12 container cannot be used: {error}") from error
+
+
+def _certificate(found: pkcs12.PKCS12Certificate) -> Certificate:
+    return parse_der(found.certificate.public_bytes(Encoding.DER))

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from .errors import KeyPasswordError
 
-MAX_SECRET = 1024
-"""Octets of a password file."""
+MAX_SECRET = 1023
+"""Octets of a secret; more is no password to OpenSSL."""
 
 
 class Secret:

@@ -107,6 +107,22 @@ def find_path(
     return Path(found)
 
 
+def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """The leaf and, of ``others``, those that lead up from it, in order; self-signed ones are left out.
+
+    No more than a path may have.
+    """
+    chain = [leaf]
+    while len(chain) < MAX_PATH:
+        issuer = next(
+            (c for c in others if c not in chain and not c.self_issued and chain[-1].issued_by(c)), None
+        )
+        if issuer is None:
+            break
+        chain.append(issuer)
+    return tuple(chain)
+
+
 class _Search:
     """Depth first over possible issuers, anchors before intermediates, remembering the closest failure."""
 

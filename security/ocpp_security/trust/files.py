@@ -12,9 +12,10 @@ from pathlib import Path
 from ..errors import CertificateError, CertificateStoreError
 from ..pki.certificate import Certificate, parse_bundle, to_pem
 from ..pki.crl import RevocationList, parse_crl
+from ..pki.path import order_chain
 from . import disk
 from .decisions import Change, PutCa, PutLeaf, RemoveCa, RemoveIntermediate, RemoveLeaf, Shelf
-from .inventory import Inventory, Leaf, LeafUse, TrustUse, order_chain
+from .inventory import Inventory, Leaf, LeafUse, TrustUse
 from .layout import Layout
 
 _CERTIFICATES = frozenset({".pem", ".crt", ".cer", ".der"})

@@ -8,7 +8,7 @@ from enum import StrEnum
 from ..errors import CertificateError
 from ..pki.certificate import Certificate, public_octets
 from ..pki.hashdata import CertificateHashData, HashAlgorithm, hash_data
-from ..pki.path import MAX_PATH, Path, find_path
+from ..pki.path import Path, find_path
 
 
 class TrustUse(StrEnum):
@@ -180,19 +180,3 @@ def _newest_first(certificate: Certificate) -> tuple[float, float, str]:
         -certificate.not_after.timestamp(),
         certificate.fingerprint,
     )
-
-
-def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """The leaf and, of ``others``, those that lead up from it, in order; self-signed ones are left out.
-
-    No more than a path may have.
-    """
-    chain = [leaf]
-    while len(chain) < MAX_PATH:
-        issuer = next(
-            (c for c in others if c not in chain and not c.self_issued and chain[-1].issued_by(c)), None
-        )
-        if issuer is None:
-            break
-        chain.append(issuer)
-    return tuple(chain)

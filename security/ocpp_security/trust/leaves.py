@@ -11,10 +11,11 @@ from ..errors import CertificateError, Fault
 from ..pki.certificate import Certificate, parse_bundle, public_octets
 from ..pki.crl import RevocationList
 from ..pki.ocsp import Revocation
+from ..pki.path import order_chain
 from ..pki.properties import StationSubject, check_station_certificate
 from ..pki.revocation import crl_status
 from .decisions import Change, Decision, PutLeaf, RemoveLeaf, Status
-from .inventory import Inventory, Leaf, LeafUse, order_chain
+from .inventory import Inventory, Leaf, LeafUse
 
 MAX_CHAIN = 10
 """Certificates in a chain that the CSMS sends."""

@@ -38,7 +38,8 @@ from ocpp_security.keys import (
 )
 from ocpp_security.keys.disk import MAX_KEY_SIZE
 from ocpp_security.keys.files import MAX_PKCS12_SIZE, parse_key
-from tests.security.keys.tls_kit import TlsKit
+from tests.security.keys.tls_kit import TlsKit, shake
+from tests.security.pki_kit import pem, root
 
 PASSWORD = b"correct horse"
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -160,6 +161,31 @@ def test_passwords_are_asked_for_by_name(folder: Path) -> None:
     assert asked == ["one", "one", "two", "two"]
 
 
+@pytest.mark.parametrize("password", [b"", b"x" * 1024])
+def test_what_is_no_password_makes_no_key(folder: Path, password: bytes) -> None:
+    store = FileKeyStore(folder, one_secret(password))
+    with pytest.raises(KeyPasswordError, match="1 to 1023 octets"):
+        store.create("one")
+    assert store.names() == ()
+
+
+def test_the_longest_password(folder: Path, kit: TlsKit) -> None:
+    key = FileKeyStore(folder, one_secret(b"x" * 1023)).create("one")
+    context = kit.client()
+    key.use_for_tls(context, kit.chain(key))
+    assert shake(context, kit.server()).peer == "SN-0001"
+
+
+def test_a_provisioned_key_in_der_is_said_to_be_none_for_tls(folder: Path) -> None:
+    path = folder / "one.key"
+    store = FileKeyStore(folder)
+    path.write_bytes(FORMS["DER"]())
+    with pytest.raises(KeyFormatError, match="import_key"):
+        store.load("one")
+    path.write_bytes(FORMS["PKCS#8"]())
+    assert store.load("one").public_key == EC.public_key()
+
+
 # Imports.
 
 FORMS: dict[str, Callable[[], bytes]] = {
@@ -218,6 +244,32 @@ def test_pkcs12_brings_key_and_chain(folder: Path, kit: TlsKit, password: bytes 
         for wrong in (None, Secret(b"wrong")):
             with pytest.raises(KeyPasswordError):
                 store.import_pkcs12("other", data, wrong)
+    with pytest.raises(KeyPasswordError, match="UTF-8"):
+        store.import_pkcs12("other", data, Secret(b"\xff"))
+
+
+def test_a_chain_from_pkcs12_is_in_the_order_of_tls(folder: Path, kit: TlsKit) -> None:
+    """A container's is anything; servers that build no paths want each certificate before its issuer."""
+    low, strange = kit.sub_ca.sub("Low"), root("Strange")
+    leaf = low.leaf("SN-1", key=EC)
+    above = [c.certificate.parsed for c in (kit.ca, strange, kit.sub_ca, low)]
+    data = pkcs12.serialize_key_and_certificates(b"x", EC, leaf.certificate.parsed, above, NoEncryption())
+    _, chain = FileKeyStore(folder).import_pkcs12("leaf", data)
+    assert chain == pem(leaf, low, kit.sub_ca)
+    data = pkcs12.serialize_key_and_certificates(b"x", EC, None, above, NoEncryption())
+    _, chain = FileKeyStore(folder).import_pkcs12("other", data)
+    assert chain == ""
+
+
+def test_a_certificate_in_pkcs12_that_cannot_be_used(
+    folder: Path, kit: TlsKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = kit.sub_ca.leaf("SN-1", key=EC).certificate
+    data = pkcs12.serialize_key_and_certificates(b"x", EC, certificate.parsed, None, NoEncryption())
+    monkeypatch.setattr("ocpp_security.pki.certificate.MAX_CERTIFICATE_SIZE", len(certificate.der) - 1)
+    with pytest.raises(KeyFormatError, match="too large"):
+        FileKeyStore(folder).import_pkcs12("leaf", data)
+    assert FileKeyStore(folder).names() == ()
 
 
 def test_pkcs12_without_key_or_too_large_or_broken(folder: Path, kit: TlsKit) -> None:
