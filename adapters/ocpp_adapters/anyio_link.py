@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 import anyio
 import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
+from anyio.streams.tls import TLSAttribute
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.wire import (
@@ -212,6 +213,12 @@ class ClientStream(StreamDriver):
         self.set_up(stream, config.close_timeout, Limits())
         self._wire = WebSocketClient(config, entropy, self.now())
         self._tls_error: ssl.SSLError | None = None
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS connection; None if there is none."""
+        found: ssl.SSLObject | None = self._stream.extra(TLSAttribute.ssl_object, None)
+        return found
 
     def _lost(self, error: Exception) -> None:
         super()._lost(error)

@@ -10,8 +10,9 @@ the time and sees to what follows::
 
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
@@ -72,6 +73,9 @@ class StationRunner(Runner):
         dialling, self._dialling = self._dialling, None
         if dialling is not None:
             dialling.cancel()
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.start_soon(work)
 
     async def _connect(self, route: Route, dialling: anyio.CancelScope) -> None:
         outcome = await self._attempt(route, dialling)

@@ -15,6 +15,8 @@ import math
 import os
 import socket
 import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.station import Station
@@ -97,6 +99,9 @@ class StationRunner(Runner):
             self._dialling = self._dial(self._poll, route, lambda *outcome: self._connected(route, *outcome))
         except Exception as error:
             self._dial_failed(error)
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._poll.spawn(work())
 
     def _stop_dialling(self) -> None:
         if self._dialling is not None:

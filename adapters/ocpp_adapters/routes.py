@@ -11,6 +11,7 @@ from ocpp_core.wire import ClientConfig
 
 from .binding import Binding, dial_error
 from .proxy import Proxy
+from .tls_peer import Revoked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Route:
             by the next (it may raise OcppError, OSError or ValueError); None: the system's default.
         binding: the interface or address that connections leave by.
         proxy: that is asked to connect.
+        revoked: asks, while a link is open, whether the CSMS's certificate is revoked; then the link is cut.
+            If nobody can say, it stays: a station must not depend on who answers for its CSMS.
         attempt_delay: seconds after which a further address of the host is tried while the earlier ones have
             not answered (RFC 8305: "Connection Attempt Delay").
 
@@ -34,6 +37,7 @@ class Route:
     ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None
     binding: Binding = field(default_factory=Binding)
     proxy: Proxy | None = None
+    revoked: Revoked | None = None
     attempt_delay: float = 0.25
 
     def __post_init__(self) -> None:

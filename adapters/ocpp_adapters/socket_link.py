@@ -177,6 +177,11 @@ class ClientSocket(SocketDriver):
             sock.close()
             raise
 
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS connection; None if there is none."""
+        return self._wire.tls if isinstance(self._wire, SecuredClient) else None
+
 
 class ServerSocket(SocketDriver, ServerDriver):
     """One station's connection; the :class:`~ocpp_adapters.sessions.TextLink` of its session."""

@@ -5,11 +5,12 @@ A runner carries the station's actions out. A subclass brings the clock, the ala
 
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from ocpp_core import OcppError
 from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.metering import Quantity
 from ocpp_core.rpc import SendFrame
@@ -30,7 +31,8 @@ from .host import Host
 from .routes import Route, Routes, RouteTable
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
-from .tls_failures import diagnose
+from .tls_failures import TlsFault, diagnose, diagnosis
+from .tls_peer import PeerCertificate, Revoked, peer_certificate
 from .tls_wire import TlsHandshakeFailed, tls_handshake_failed
 
 _log = logging.getLogger(__name__)
@@ -70,6 +72,11 @@ class Hardware(Protocol):
 class ClientLink(TextLink, Protocol):
     """A station's end of a link, as its runner sees it."""
 
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS connection; None if there is none."""
+        ...
+
     def abort(self) -> None:
         """Cut the connection without a word."""
         ...
@@ -107,6 +114,8 @@ class Runner:
         self._hardware = hardware
         self._observe = observe
         self._link: ClientLink | None = None
+        self._route: Route | None = None
+        """By which it was dialled."""
         self._opening = False
         """The station waits to hear what became of its OpenLink."""
         self._host = Host(station, committer, self._perform, self.now, self._settled)
@@ -127,6 +136,10 @@ class Runner:
 
     def _stop_dialling(self) -> None:
         """Give up dialling, if that is under way; what it comes to is of no interest any more."""
+        raise NotImplementedError
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run what a function returns, which raises nothing, beside everything else."""
         raise NotImplementedError
 
     # Inputs.
@@ -187,7 +200,8 @@ class Runner:
                     self._link.send_text(text)
             case OpenLink():
                 self._opening = True
-                self._open_link(self._routes.choose(action))
+                self._route = self._routes.choose(action)
+                self._open_link(self._route)
             case CloseLink(code, reason):
                 if self._link is not None:
                     self._link.close(code, reason)
@@ -216,6 +230,26 @@ class Runner:
         self._opening = False
         with self.turn() as now:
             self.station.link_opened(link.subprotocol, now)
+        revoked = None if self._route is None else self._route.revoked
+        certificate = None if self._link is None else peer_certificate(self._link.tls)
+        if revoked is not None and certificate is not None:
+            self._spawn(partial(self._vet, link, revoked, certificate))
+
+    async def _vet(self, link: TextLink, revoked: Revoked, certificate: PeerCertificate) -> None:
+        """See to it that a link to a CSMS whose certificate is revoked does not last."""
+        try:
+            if not await revoked(certificate):
+                return
+        except Exception as error:
+            trace = None if isinstance(error, OcppError) else error
+            _log.warning("whether the CSMS's certificate is revoked: %s", error, exc_info=trace)
+            return
+        with self.turn() as now:
+            current = self._link
+            if current is link and current is not None:
+                detail = str(diagnosis(TlsFault.REVOKED))
+                self.station.link_distrusted(LinkFailure.BAD_CERTIFICATE, detail, now)
+                current.abort()
 
     def _link_failed(self, failure: LinkFailure, detail: str) -> None:
         self._opening = False

@@ -10,9 +10,9 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.station import Station
@@ -23,7 +23,7 @@ from .socket_link import ClientSocket, now
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
 from .threads_link import Carried, Dial, Dialling
-from .threads_monitor import Monitor, monitor_or_own
+from .threads_monitor import Monitor, finish, monitor_or_own
 
 
 class Connected(NamedTuple):
@@ -140,6 +140,9 @@ class StationRunner(Runner):
         dialling, self._dialling = self._dialling, None
         if dialling is not None:
             dialling.stop()
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        threading.Thread(target=lambda: finish(work()), name="ocpp-vet", daemon=True).start()
 
     def _connect(self, route: Route, attempt: Dialling) -> None:
         outcome: Connected | Exception

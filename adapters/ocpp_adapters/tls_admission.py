@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from ocpp_core import ConfigurationError
+from ocpp_core import ConfigurationError, OcppError
 from ocpp_core.wire import HandshakeReceived
 
 from .sessions import Admit, Decision, Peer, Reject
 from .tls_failures import SecurityEvent
-from .tls_peer import PeerCertificate, peer_certificate
+from .tls_peer import Revoked, peer_certificate
 from .tls_policy import SecurityProfile
 
 _log = logging.getLogger(__name__)
@@ -62,8 +62,6 @@ class Refusal:
 
 Lookup: TypeAlias = Callable[[str], StationRecord | Awaitable[StationRecord | None] | None]
 """The registry: an identity's record, at once or later; None: unknown."""
-Revoked: TypeAlias = Callable[[PeerCertificate], Awaitable[bool]]
-"""Asks the certificate authority whether a certificate is revoked, by OCSP say (A00.FR.702, A00.FR.705)."""
 
 _BAD_CERTIFICATE: Final = SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE
 
@@ -79,7 +77,8 @@ class ProfileGate:
     Arguments:
         lookup: the registry.
         admit: decides about the stations that have proved who they are.
-        revoked: asked about each client certificate, if given; an exception refuses the station with 503.
+        revoked: asked about each client certificate, if given (A00.FR.702, A00.FR.705); an exception refuses
+            the station with 503.
         report: hears of every refusal.
     """
 
@@ -122,8 +121,10 @@ class ProfileGate:
         if certificate is not None:
             try:
                 bad = await revoked(certificate)
-            except Exception:
-                _log.exception("%s: its certificate could not be checked", handshake.identity)
+            except Exception as error:
+                expected = isinstance(error, OcppError)  # nobody could say
+                trace = None if expected else error
+                _log.warning("%s: its certificate: %s", handshake.identity, error, exc_info=trace)
                 return self._rejected(handshake, 503, "certificate status unknown")
             if bad:
                 return self._rejected(handshake, 403, "certificate revoked", _BAD_CERTIFICATE)

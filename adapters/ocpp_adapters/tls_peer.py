@@ -1,9 +1,10 @@
 """The certificate that a TLS peer has proved to own: serial number, owner, names, as in the standard."""
 
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import _ssl
@@ -31,6 +32,11 @@ class PeerCertificate:
         wanted = _canonical(host)
         names = (self.common_name or "", *self.dns_names, *self.ip_addresses)
         return any(wanted == _canonical(name) for name in names)
+
+
+Revoked: TypeAlias = Callable[[PeerCertificate], Awaitable[bool]]
+"""Asks the certificate authority whether a certificate is revoked, by OCSP say; ``OnlineStatus.revoked`` of
+``ocpp_security.online`` does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,16 @@ class Station:
         self._security.link_failed(reason, detail, self._connectivity.profile.slot, now)
         self._settle(now)
 
+    def link_distrusted(self, reason: LinkFailure, detail: str, now: float) -> None:
+        """The CSMS of the open link turns out not to be who it should be, as its certificate is revoked.
+
+        It is a security event as if the link had failed for this reason; nothing more is said to the CSMS.
+        Raises :class:`LocalProtocolError` if there is no link.
+        """
+        self._connectivity.distrusted(str(reason))
+        self._security.link_failed(reason, detail, self._connectivity.profile.slot, now)
+        self._settle(now)
+
     def link_closed(self, code: int, reason: str, now: float) -> None:
         """The WebSocket is gone, whoever closed it. Raises :class:`LocalProtocolError` if there was none."""
         self._connectivity.closed(code, reason, now)

@@ -75,10 +75,10 @@ class OnlineStatus:
         Raises CertificateError (STATUS_UNKNOWN): nobody could say, and the policy refuses it then.
         """
         verdict = await self.judge(certificate)
-        if verdict.standing is not Standing.GOOD:
-            _log.warning("%s", verdict.words)
         if verdict.standing is Standing.UNKNOWN and self._policy.when_unknown is WhenUnknown.REFUSE:
             raise CertificateError(Fault.STATUS_UNKNOWN, verdict.words)
+        if verdict.standing is not Standing.GOOD:
+            _log.warning("%s", verdict.words)
         return verdict.bad
 
     async def judge(self, certificate: Chained) -> Verdict:

@@ -116,6 +116,9 @@ INPUTS = {
     "the EVSE pauses": lambda station, now: station.suspend(1, "EVSE", now),
     "the EV goes on": lambda station, now: station.resume(1, "EV", now),
     "the EVSE goes on": lambda station, now: station.resume(1, "EVSE", now),
+    "the CSMS is revoked": lambda station, now: station.link_distrusted(
+        LinkFailure.BAD_CERTIFICATE, "revoked", now
+    ),
     "power on": lambda station, now: station.power_switched(1, True, now),
     "power off": lambda station, now: station.power_switched(1, False, now),
     "a reading": lambda station, now: station.meter(1, (), now),

@@ -3,8 +3,10 @@
 import pytest
 
 from ocpp_core.domain.network import NetworkProfile
-from ocpp_core.station import LINK_EVENTS, LinkFailure, Notice, NoticeKind
+from ocpp_core.errors import LocalProtocolError
+from ocpp_core.station import LINK_EVENTS, CloseLink, LinkFailure, Notice, NoticeKind
 
+from .bench import V201
 from .event_bench import NOTIFICATION, EventBench, each_version, undialled
 
 
@@ -94,3 +96,32 @@ def test_the_event_of_a_failed_link_survives_power_loss():
     bench.open()
     assert bench.told() == [C]
     assert not any(isinstance(action, Notice) and action.kind is NoticeKind.SECURITY for action in bench.log)
+
+
+@pytest.mark.requirement("A00.FR.310", "A00.FR.316", "1.6-A00.FR.309", "A00.FR.419", "1.6-A00.FR.419")
+@each_version
+def test_a_csms_that_turns_out_bad_is_left_at_once_and_is_one_event(version):
+    """Its certificate is found to be revoked while the link is open; the next attempts fail for the same."""
+    bench = EventBench(version)
+    said = len(bench.frames)
+    bench.dials = None
+    bench.station.link_distrusted(BAD, "revoked", bench.now)
+    bench.drain()
+    assert bench.done(CloseLink)[-1].code == 1008
+    assert (len(bench.frames), bench.logged, bench.untold) == (said, [C], 1)
+    bench.skip(bench.station.next_timer() - bench.now)
+    bench.fail(BAD, "revoked")
+    bench.fail(BAD, "revoked")
+    assert bench.logged == [C]
+    bench.open()
+    assert [payload["techInfo"] for payload in bench.sent(NOTIFICATION)] == ["network profile 0: revoked"]
+
+
+def test_a_link_that_is_closing_anyway_is_left_to_close():
+    bench = EventBench(V201)
+    bench.station.disconnect(bench.now)
+    bench.station.link_distrusted(BAD, "revoked", bench.now)
+    bench.drain()
+    assert (len(bench.done(CloseLink)), bench.logged) == (1, [C])
+    with pytest.raises(LocalProtocolError, match="there is no link to leave"):
+        bench.station.link_distrusted(BAD, "revoked", bench.now)

@@ -15,6 +15,7 @@ _DIAL = (Deadline.DIAL, 0)
 _REDIAL = (Deadline.REDIAL, 0)
 
 NORMAL_CLOSURE = 1000
+POLICY_VIOLATION = 1008
 
 
 class LinkFailure(StrEnum):
@@ -187,6 +188,13 @@ class Connectivity:
         if self.link not in (Link.OPEN, Link.CLOSING):
             raise LocalProtocolError(f"there is no link to lose (the link is {self.link})")
         self._gone(f"{code} {reason}".strip(), now)
+
+    def distrusted(self, reason: str) -> None:
+        """The CSMS of this link is not who it should be. Raises :class:`LocalProtocolError`: there is none."""
+        if self.link not in (Link.OPEN, Link.CLOSING):
+            raise LocalProtocolError(f"there is no link to leave (the link is {self.link})")
+        if self.link is Link.OPEN:
+            self._close(POLICY_VIOLATION, reason)
 
     def handle(self, deadline: Deadline, now: float) -> None:
         """A deadline of this block passed."""
