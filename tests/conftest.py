@@ -27,6 +27,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Recorder(Path(path) if path else None), "requirements")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop what pytest-cov began on a worker before it knew that it is one.
+
+    It begins to measure once more as a worker, and what was there first would go on unread, in the tests that
+    are not to be measured too: the suite took twice as long.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    if plugin is not None and hasattr(session.config, "workerinput"):
+        plugin.cov_controller.cov.stop()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measure coverage where it is the tests' business (the marker is pytest-cov's)."""
     for item in items:

@@ -44,6 +44,6 @@ def test_a_target_without_a_corpus_is_not_passed_over(fuzz: ModuleType) -> None:
 
 def test_a_broken_target_fails_the_run(fuzz: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     targets = fuzz.targets()
-    assert fuzz.run("bytes", targets["bytes"], 1)
-    assert not fuzz.run("keys", targets["keys"], 1)
+    assert fuzz.run("bytes", targets["bytes"], 1, 0)
+    assert not fuzz.run("keys", targets["keys"], 1, 0)
     assert capsys.readouterr().out.splitlines()[:2] == ["bytes: fine, 12 inputs", "keys: BROKEN, no inputs"]
