@@ -204,7 +204,7 @@ class SigningRequest:
 
 @dataclass(frozen=True, slots=True)
 class LeafState:
-    """How long a use is served."""
+    """How long a use is served; certificates whose key is lost do not count."""
 
     use: LeafUse
     expires: datetime | None

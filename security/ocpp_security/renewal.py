@@ -222,7 +222,11 @@ class Renewal:
         self._begin(use)
 
     def leaf_checked(self, state: LeafState, now: float) -> None:
-        """The answer to :class:`~ocpp_security.questions.CheckLeaf`."""
+        """The answer to :class:`~ocpp_security.questions.CheckLeaf`.
+
+        A use whose certificate has expired, or soon will with none to follow it, is renewed, unless that was
+        given up. What was given up is no more once a good certificate is there, whoever brought it.
+        """
         use = state.use
         utc = self._utc(now)
         if use not in self._config.uses or utc is None:
@@ -230,9 +234,11 @@ class Renewal:
         if state.next_valid is not None:
             self._use_when_valid(use, state.next_valid, now)
         early = timedelta(seconds=self._config.renew_before)
-        due = state.expires is None or state.expires - utc <= early
-        if due and use not in self._requests and self._tables.get(_TABLE, use.value) is None:
-            self._begin(use)
+        if not _followed(state) and (state.expires is None or state.expires - utc <= early):
+            if use not in self._requests and self._tables.get(_TABLE, use.value) is None:
+                self._begin(use)
+        else:
+            self._tables.delete(_TABLE, use.value)
 
     def request_made(self, request: SigningRequest, now: float) -> None:
         """The answer to :class:`~ocpp_security.questions.MakeSigningRequest`: it is sent, unless something
@@ -273,7 +279,11 @@ class Renewal:
         self._use_when_valid(use, valid_from, now)
 
     def certificate_refused(self, use: LeafUse, now: float) -> None:
-        """CertificateSigned brought an invalid chain: nothing is repeated (A02.FR.20)."""
+        """CertificateSigned brought a chain that was judged invalid: nothing is repeated (A02.FR.20).
+
+        Not to be called for one that could not be judged or kept, which is no fault of the certificate: an
+        outcome without events.
+        """
         del now
         if use in self._requests:
             self._give_up(use)
@@ -432,6 +442,11 @@ class Renewal:
 
     def _utc(self, now: float) -> datetime | None:
         return None if self._offset is None else datetime.fromtimestamp(now + self._offset, UTC)
+
+
+def _followed(state: LeafState) -> bool:
+    """Whether a certificate that is here takes over before the present one expires."""
+    return state.expires is not None and state.next_valid is not None and state.next_valid <= state.expires
 
 
 def _due(row: str) -> float:

@@ -222,7 +222,7 @@ INVALID = (SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE,)
     [
         (Fault.NO_PATH, STRANGER, {}),
         (Fault.EXPIRED, CSMS_ROOT, {"end": NOW - DAY}),
-        (Fault.NOT_YET_VALID, CSMS_ROOT, {"begin": NOW + timedelta(seconds=1)}),
+        (Fault.NOT_YET_VALID, CSMS_ROOT, {"begin": NOW + timedelta(seconds=301)}),
         (Fault.WRONG_USAGE, CSMS_ROOT, {"usage": usage("key_agreement")}),
         (Fault.NOT_A_LEAF, CSMS_ROOT, {"ca": True, "usage": CA_USAGE}),
         (Fault.WEAK_SIGNATURE, CSMS_ROOT, {"digest": hashes.SHA224()}),
@@ -315,6 +315,18 @@ def test_a_certificate_of_the_future_waits_where_that_is_allowed(manager: Certif
     assert manager.own.usable(STATION, tomorrow)[0].leaf.certificate == leaf
     expired = CSMS_ROOT.sign_csr(ask(manager).csr, begin=tomorrow, end=tomorrow + DAY)
     assert take(manager, pem(expired), NOW + 3 * DAY).fault is Fault.EXPIRED
+
+
+@pytest.mark.requirement("A02.FR.06", "A03.FR.06")
+def test_a_certificate_that_was_signed_just_now_is_taken_by_a_slow_clock(manager: CertificateManager) -> None:
+    """Refused, it would be given up, and the station be lost when the present one expires."""
+    renew(manager, NOW - DAY)
+    begins = NOW + timedelta(minutes=5)
+    leaf = CSMS_ROOT.sign_csr(ask(manager).csr, begin=begins)
+    outcome = take(manager, pem(leaf))
+    assert (outcome.status, outcome.valid_from) == (Status.ACCEPTED, begins)
+    assert leaf not in [info.leaf.certificate for info in manager.own.usable(STATION, NOW)]
+    assert manager.own.usable(STATION, begins)[0].leaf.certificate == leaf
 
 
 @pytest.mark.requirement("A02.FR.10", "A02.FR.28", "A03.FR.10", "A03.FR.24", "1.6-A02.FR.10", "1.6-A03.FR.10")

@@ -176,6 +176,29 @@ def test_the_first_that_expires_and_the_next_that_begins(manager: CertificateMan
     assert manager.own.state(V2G, begins[0]).next_valid is None
 
 
+@pytest.mark.requirement("A03.FR.02")
+def test_a_certificate_without_its_key_serves_nobody(
+    manager: CertificateManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The station cannot connect with it: it asks for another, and does not wait until it expires."""
+    renew(manager, end=NOW + 90 * DAY)
+    renew(manager, end=NOW + 50 * DAY, begin=NOW - DAY)
+    manager = open_manager(tmp_path)
+    with monkeypatch.context() as patch:
+
+        def unreachable(_: object) -> tuple[str, ...]:
+            raise KeyStorageError("cannot read the directory")
+
+        patch.setattr(FileKeyStore, "names", unreachable)
+        assert manager.own.state(STATION, NOW).expires == NOW + 90 * DAY
+    (tmp_path / "keys" / "charging_station-1.key").write_text("damaged")
+    manager = open_manager(tmp_path)
+    assert manager.own.state(STATION, NOW) == LeafState(STATION, NOW + 50 * DAY)
+    (tmp_path / "keys" / "charging_station-2.key").unlink()
+    assert manager.own.state(STATION, NOW) == LeafState(STATION, None)
+    assert manager.own.expires_in(STATION, NOW) is None
+
+
 @pytest.mark.requirement("A05.FR.02", "A05.FR.03")
 def test_a_profile_needs_a_root_that_is_valid_to_the_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

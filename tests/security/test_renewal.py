@@ -102,6 +102,34 @@ def test_a_certificate_is_renewed_a_month_before_it_expires(left: timedelta | No
     assert renewal.actions() == []  # one request at a time
 
 
+@pytest.mark.requirement("1.6-A02.FR.08", "1.6-A03.FR.02")
+def test_a_certificate_that_will_take_over_in_time_needs_no_other() -> None:
+    """Or the station would ask for a new one every twelve hours until the one that it has begins."""
+    expires, soon = NOW + 5 * DAY, timedelta(seconds=1)
+    for follower, asked in ((expires, False), (expires + soon, True), (None, True)):
+        renewal = booted()
+        run_to(renewal, 60.0)
+        renewal.leaf_checked(LeafState(STATION, expires, follower), 60.0)
+        assert (MakeSigningRequest(STATION) in renewal.actions()) is asked
+    renewal = booted()
+    renewal.leaf_checked(LeafState(STATION, None, NOW + DAY), 60.0)
+    assert MakeSigningRequest(STATION) in renewal.actions()  # it has none to connect with until then
+
+
+@pytest.mark.requirement("A03.FR.02", "A02.FR.19")
+def test_what_was_given_up_is_asked_for_again_when_the_next_certificate_runs_out() -> None:
+    """A certificate that came some other way, or was good all the time: in a year it is renewed as any."""
+    renewal = waiting()
+    renewal.certificate_refused(STATION, 110.0)
+    renewal.leaf_checked(state(DAY), 120.0)
+    assert MakeSigningRequest(STATION) not in renewal.actions()
+    assert renewal.snapshot() != {}
+    renewal.leaf_checked(state(365 * DAY), 130.0)
+    assert renewal.snapshot() == {}
+    renewal.leaf_checked(state(DAY), 140.0)
+    assert MakeSigningRequest(STATION) in renewal.actions()
+
+
 def waiting(config: RenewalConfig = CONFIG, use: LeafUse = STATION) -> Renewal:
     """A renewal whose CSR the CSMS has accepted at second 100."""
     renewal = booted(config)

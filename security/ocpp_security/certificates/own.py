@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -93,8 +94,15 @@ class OwnCertificates:
         return Outcome(Status.REJECTED, outcome.fault, outcome.detail, events, whose)
 
     def state(self, use: LeafUse, at: datetime) -> LeafState:
-        """How long a use is served, counting only certificates that have a path; and what is to come."""
+        """How long a use is served, counting only certificates that have a path and a key; and what is to come.
+
+        While the keys cannot be reached they are taken to be there.
+        """
         inventory = self._context.inventory
+        with suppress(OcppError):
+            names = self._context.key_names()
+            leaves = tuple(leaf for leaf in inventory.leaves if leaf.key_octets in names)
+            inventory = replace(inventory, leaves=leaves)
         expires = min((f.certificate.not_after for f in inventory.current(use, at)), default=None)
         begins = [f.certificate.not_before for f in inventory.of_use(use)]
         return LeafState(use, expires, min((begin for begin in begins if begin > at), default=None))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -30,6 +30,9 @@ class LeafPolicy:
     accept_future: bool = False
     """Take a certificate that is not valid yet and switch to it when it is (1.6 A02.FR.08); in 2.x it is
     refused (errata 2.9 on A02.FR.06)."""
+    clock_skew: timedelta = timedelta(minutes=5)
+    """How far the authority's clock may be ahead of ours: a certificate that was signed just now is not valid
+    yet by a clock that is slow (2.x A02.FR.06, note). It is used as soon as it is."""
     check_subject: bool = True
     """Whether CN and O must be those of the CSR, or just be there."""
     max_leaves: int = 10
@@ -134,7 +137,8 @@ def _judge(
 ) -> Leaf:
     certificate = certificates[0]
     leaf = Leaf(key.use, order_chain(certificate, certificates[1:]))
-    when = max(at, certificate.not_before) if policy.accept_future else at
+    soon = policy.accept_future or certificate.not_before - at <= policy.clock_skew
+    when = max(at, certificate.not_before) if soon else at
     path = inventory.path(leaf, when)
     check_station_certificate(certificate, subject if policy.check_subject else None)
     if crl_status(path, crls, at) is Revocation.REVOKED:
