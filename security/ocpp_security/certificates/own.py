@@ -94,7 +94,7 @@ class OwnCertificates:
         return Outcome(Status.REJECTED, outcome.fault, outcome.detail, events, whose)
 
     def state(self, use: LeafUse, at: datetime) -> LeafState:
-        """How long a use is served, counting only certificates that have a path and a key; and what is to come.
+        """How long a use is served by certificates that have a path and a key; and what is to come.
 
         While the keys cannot be reached they are taken to be there.
         """
