@@ -1,6 +1,6 @@
 """The certificate schedule under any order of inputs."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -33,13 +33,15 @@ def ocsp(serial: int) -> OcspRequestData:
 
 
 class Schedule(RuleBasedStateMachine):
-    """Any order of inputs: no exception, one CSR at a time, waits that end, and nothing after giving up."""
+    """Any order of inputs: no exception, one CSR at a time, waits that end, and nothing after giving up, until
+    it is asked for or a good certificate is there."""
 
     @initialize(uses=st.sets(st.sampled_from(LeafUse), min_size=1))
     def begin(self, uses: set[LeafUse]) -> None:
         self.config = RenewalConfig(frozenset(uses), repeat_times=2)
         self.renewal = Renewal(self.config)
         self.now = 0.0
+        self.learned: tuple[datetime, float] | None = None
         self.number = 0
         self.making: set[LeafUse] = set()
         self.sent: dict[LeafUse, SigningRequest] = {}
@@ -75,7 +77,8 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(days=st.integers(-400, 400))
     def learn_time(self, days: int) -> None:
-        self.renewal.set_utc(NOW + days * DAY, self.now)
+        self.learned = NOW + days * DAY, self.now
+        self.renewal.set_utc(*self.learned)
 
     @rule()
     def timer(self) -> None:
@@ -86,6 +89,10 @@ class Schedule(RuleBasedStateMachine):
     @rule(use=st.sampled_from(LeafUse), days=st.none() | st.integers(-400, 400))
     def check(self, use: LeafUse, days: int | None) -> None:
         expires: datetime | None = None if days is None else NOW + days * DAY
+        if expires is not None and self.learned is not None:
+            utc = self.learned[0] + timedelta(seconds=self.now - self.learned[1])
+            if expires - utc > 30 * DAY:
+                self.stopped.discard(use)
         self.renewal.leaf_checked(LeafState(use, expires), self.now)
         self.drain()
 
@@ -143,7 +150,7 @@ class Schedule(RuleBasedStateMachine):
     @rule()
     def reboot(self) -> None:
         self.renewal = Renewal(self.config, self.renewal.snapshot())
-        self.making, self.sent, self.listing, self.asked = set(), {}, False, None
+        self.making, self.sent, self.listing, self.asked, self.learned = set(), {}, False, None, None
 
     @invariant()
     def timers_are_finite(self) -> None:
