@@ -1,5 +1,6 @@
 """One WebSocket over an anyio byte stream, either role, on asyncio or trio: three tasks around a machine."""
 
+import asyncio
 import logging
 import math
 import ssl
@@ -37,6 +38,18 @@ _GOODBYE = 1.0
 """Seconds for the Close of a link whose task is cancelled."""
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError, OSError)
 _log = logging.getLogger(__name__)
+
+
+def loop_clock() -> Callable[[], float]:
+    """The time of the loop that the calling task is on, which may be asked for without a task, too.
+
+    A disk's thread, say, answers by a callback of asyncio's, where anyio knows of no loop.
+    """
+    try:
+        on_asyncio = asyncio.current_task() is not None
+    except RuntimeError:
+        on_asyncio = False
+    return asyncio.get_running_loop().time if on_asyncio else anyio.current_time
 
 
 class Alarm:
@@ -89,13 +102,14 @@ class StreamDriver(Driver):
         self._aborted = False
         self._held = False
         self._outcome: Closed | HandshakeFailed | None = None
+        self._clock = loop_clock()
         self._alarm = Alarm(self._next_timer, self._timer_due)
         self._to_write = anyio.Event()
         self._may_read = anyio.Event()
 
     def now(self) -> float:
         """The loop's time."""
-        return anyio.current_time()
+        return self._clock()
 
     async def run(self) -> Closed | HandshakeFailed:
         """Drive the link to its end, close the stream, and return how the link ended."""

@@ -13,6 +13,7 @@ station's certificate see :mod:`ocpp_adapters.asgi_tls`.
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from ocpp_core.wire import (
     parse_identity,
 )
 
-from .anyio_link import Alarm, AnyioConcurrency
+from .anyio_link import Alarm, AnyioConcurrency, loop_clock
 from .asgi_tls import told
 from .bridge import Admitted, EndTransport, Refused, SendMessage, ServerBridge
 from .bridge_anyio import Outbox
@@ -95,22 +96,22 @@ class OcppEndpoint:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         config = self._registry.config
-        transport = _Transport(scope, send, config)
+        transport = _Transport(scope, _raising_os_error(send), config)
         asked = _handshake(scope, config)
         if isinstance(asked, Refused):
-            await transport.deliver(asked)
+            await transport.refuse(asked)
         elif asked.subprotocol is None and config.no_common_subprotocol is NoCommonSubprotocol.REFUSE:
-            await transport.deliver(Refused(400, "no common subprotocol"))
+            await transport.refuse(Refused(400, "no common subprotocol"))
         elif asked.subprotocol is None:
-            await _refuse_politely(asked, config, send)
+            await transport.refuse_politely(asked)
         else:
             await self._carry(asked, transport, receive)
 
     async def _carry(self, asked: HandshakeReceived, transport: "_Transport", receive: Receive) -> None:
         async with anyio.create_task_group() as tasks:
-            bridge = ServerBridge(self._registry, AnyioConcurrency(tasks), transport.peer, anyio.current_time)
+            bridge = ServerBridge(self._registry, AnyioConcurrency(tasks), transport.peer, loop_clock())
             if not self._registry.enter(bridge):
-                await transport.deliver(Refused(503, "too many handshakes"))
+                await transport.refuse(Refused(503, "too many handshakes"))
                 return
             try:
                 await _Carried(bridge, transport, receive, tasks).run(asked)
@@ -170,7 +171,7 @@ class _Carried:
     async def _deliver(self, item: SendMessage | EndTransport | Admitted | Refused) -> None:
         try:
             await self._transport.deliver(item)
-        except OSError as error:  # what ASGI servers raise if the peer has gone
+        except OSError as error:
             _log.debug("%s: gone: %s", self._bridge.identity, error)
             self._bridge.lost()
             self._tasks.cancel_scope.cancel()
@@ -197,11 +198,25 @@ class _Transport:
             case SendMessage(text):
                 await self._send({"type": "websocket.send", "text": text})
             case EndTransport(code, reason):
-                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+                await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
             case Admitted(subprotocol):
                 await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
             case Refused(status, reason):
                 await self._refuse(status, reason)
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer somebody who may have gone."""
+        with suppress(OSError):
+            await self.deliver(refused)
+
+    async def refuse_politely(self, asked: HandshakeReceived) -> None:
+        """Complete the handshake without a subprotocol, then say why it is of no use (OCPP-J part 4 §3)."""
+        supported, offered = ", ".join(self.config.subprotocols), ", ".join(asked.subprotocols)
+        reason = f"no common subprotocol: supported {supported}; offered {offered or 'none'}"
+        reason = reason.encode()[:123].decode(errors="ignore")  # all that a Close holds
+        with suppress(OSError):
+            await self._send({"type": "websocket.accept"})
+            await self.deliver(EndTransport(CloseCode.PROTOCOL_ERROR, reason))
 
     async def _refuse(self, status: int, reason: str) -> None:
         if not self._chooses:
@@ -222,13 +237,16 @@ async def _answer(
     await send({"type": f"{kind}.body", "body": body})
 
 
-async def _refuse_politely(asked: HandshakeReceived, config: ServerConfig, send: Send) -> None:
-    """Complete the handshake without a subprotocol, then say why it is of no use (OCPP-J part 4 §3)."""
-    await send({"type": "websocket.accept"})
-    supported, offered = ", ".join(config.subprotocols), ", ".join(asked.subprotocols)
-    reason = f"no common subprotocol: supported {supported}; offered {offered or 'none'}"
-    reason = reason.encode()[:123].decode(errors="ignore")  # all that a Close holds
-    await send({"type": "websocket.close", "code": int(CloseCode.PROTOCOL_ERROR), "reason": reason})
+def _raising_os_error(send: Send) -> Send:
+    """With an OSError if the peer has gone, as the specification wants it; uvicorn has others as well."""
+
+    async def say(message: Message) -> None:
+        try:
+            await send(message)
+        except RuntimeError as error:
+            raise ConnectionError(f"the ASGI server takes no {message['type']}: {error}") from error
+
+    return say
 
 
 def _handshake(scope: Scope, config: ServerConfig) -> HandshakeReceived | Refused:

@@ -6,7 +6,7 @@ from typing import Generic, NoReturn, TypeVar
 
 import anyio
 
-from .anyio_link import Alarm
+from .anyio_link import Alarm, loop_clock
 from .bridge import Bridge, EndTransport, SendMessage
 from .sessions import Session
 
@@ -81,7 +81,7 @@ async def carry(
         subprotocol=subprotocol,
         close=lambda code, reason: outbox.put(EndTransport(code, reason)),
         rearm=lambda: alarm.rearm(),
-        clock=anyio.current_time,
+        clock=loop_clock(),
     )
     alarm = Alarm(bridge.due, bridge.handle_timer)
     try:

@@ -1,7 +1,9 @@
 """The ASGI endpoint against the letter of the protocol, its server a script; real servers are in the
 conformance suite."""
 
+import asyncio
 import base64
+import contextvars
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +11,9 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
 
+from ocpp_adapters.anyio_link import loop_clock
 from ocpp_adapters.asgi import OcppEndpoint
 from ocpp_adapters.sessions import Decision, Limits, Peer, Reject
 from ocpp_core.wire import HandshakeReceived, NoCommonSubprotocol, ServerConfig
@@ -43,7 +47,7 @@ class Script:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.stalled = False
-        self.gone = False
+        self.gone: Exception | None = None
         self._put, self._get = anyio.create_memory_object_stream[dict[str, Any]](100)
         self.tell({"type": "websocket.connect"})
 
@@ -57,8 +61,8 @@ class Script:
         return await self._get.receive()
 
     async def send(self, message: Any) -> None:
-        if self.gone:
-            raise OSError("the client has gone")
+        if self.gone is not None:
+            raise self.gone
         if self.stalled:
             await anyio.sleep_forever()
         self.sent.append(message)
@@ -251,13 +255,39 @@ async def test_a_session_may_hold_its_link_and_be_woken() -> None:
         script.tell({"type": "websocket.disconnect", "code": 1000})
 
 
-async def test_a_client_that_goes_while_it_is_written_to() -> None:
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+async def test_a_client_that_goes_while_it_is_written_to(error: type[Exception]) -> None:
+    """The specification's OSError, or what uvicorn raises while its own closing is under way."""
     echoes = Echoes()
     async with connection(OcppEndpoint(echoes)) as script:
         await eventually(lambda: script.sent)
-        script.gone = True
+        script.gone = error("the client has gone")
         script.text("hello")
     assert echoes.log[-1].startswith("closed 1006")
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+@pytest.mark.parametrize(
+    "asked", [scope(subprotocols=["soap"]), scope(raw_path=b"/"), scope(subprotocols=["ocpp1.6"])]
+)
+async def test_a_client_that_goes_before_it_is_refused(asked: dict[str, Any], error: type[Exception]) -> None:
+    endpoint = OcppEndpoint(Echoes(), limits=Limits(handshakes=0))
+    script = Script()
+    script.gone = error("the client has gone")
+    await endpoint(asked, script.receive, script.send)
+    script.close()
+    assert not script.sent
+
+
+async def test_what_the_time_is_can_be_asked_without_a_task(anyio_backend: str) -> None:
+    clock, told = loop_clock(), list[float]()
+    if anyio_backend == "asyncio":
+        asyncio.get_running_loop().call_soon(lambda: told.append(clock()), context=contextvars.Context())
+    else:
+        trio.lowlevel.current_trio_token().run_sync_soon(lambda: told.append(clock()))
+    before = anyio.current_time()
+    await eventually(lambda: told)
+    assert before <= told[0] <= anyio.current_time()
 
 
 async def test_a_server_that_is_torn_down() -> None:

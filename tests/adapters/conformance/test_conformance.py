@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import pytest
 from cryptography import x509
 
+from ocpp_adapters.asyncio_server import DiskThread
 from ocpp_adapters.calls import Concurrency
 from ocpp_adapters.central import Central
 from ocpp_adapters.rpc_link import RpcLink
 from ocpp_adapters.sessions import Session
-from ocpp_adapters.stores import Committer, Loaded, inline
+from ocpp_adapters.stores import Committer, GroupCommitter, Loaded, inline
 from ocpp_adapters.threads_bridge import ThreadBridge
 from ocpp_adapters.threads_monitor import Monitor
 from ocpp_adapters.threads_rpc import BlockingLink
@@ -29,6 +30,7 @@ from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 from tests.adapters.conformance.session import CONFIG, UTC_MS, ScriptedCsms, ScriptedStation
 from tests.adapters.conformance.stations import CALLING, CHARGING, Blocking, to_the_end
 from tests.adapters.conformance.trace import Tap, Trace, TracedStore
+from tests.adapters.systems import ScopedFlaky
 from tests.adapters.tls import pki
 
 REFERENCE = "native", "anyio-asyncio"
@@ -234,6 +236,22 @@ def test_charging_session(csms: str, station: str, version: OcppVersion) -> None
 def test_charging_session_with_tls(csms: str, station: str, mutual: Contexts) -> None:
     version = OcppVersion.V201
     same(charging_session(csms, station, version, mutual), expected_session(version))
+
+
+def test_a_disk_whose_thread_answers_beside_all_tasks() -> None:
+    """Asyncio calls what a thread has to say; there is no task then, and anyio knows of no loop."""
+    operator, script = ScriptedCsms(), ScriptedStation(OcppVersion.V201)
+    disks: list[DiskThread] = []
+
+    def session(concurrency: Concurrency) -> Session:
+        disks.append(DiskThread())
+        stores = GroupCommitter(ScopedFlaky(), disks[0].submit)
+        return Central(CONFIG, operator.observe, stores, concurrency).session()
+
+    with CENTRAL_SYSTEMS["asgi-uvicorn-asyncio"](session, None) as port:
+        CHARGING["poll"](port, script, None)
+    disks[0].close()
+    assert any("TransactionEnded" in line for line in operator.trace)
 
 
 def same(traces: Sequence[Trace], expected: Sequence[Trace]) -> None:
