@@ -33,7 +33,7 @@ def ocsp(serial: int) -> OcspRequestData:
 
 
 class Schedule(RuleBasedStateMachine):
-    """Any order of inputs: no exception, one CSR at a time, waits that end, and nothing after giving up, until
+    """Any order of inputs: no exception, one CSR at a time, waits that end, and nothing after giving up until
     it is asked for or a good certificate is there."""
 
     @initialize(uses=st.sets(st.sampled_from(LeafUse), min_size=1))
