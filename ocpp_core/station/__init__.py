@@ -3,6 +3,8 @@
 from ..domain.network import NetworkProfile, SecurityProfile
 from ..domain.security import SecurityEvent
 from .actions import (
+    CallFailed,
+    CallSucceeded,
     CloseLink,
     DoLock,
     DoPower,
@@ -12,6 +14,7 @@ from .actions import (
     NoticeKind,
     OpenLink,
     RegistrationChanged,
+    RequestReceived,
     SendFrame,
     StationAction,
     StatusChanged,
@@ -41,6 +44,9 @@ __all__ = [
     "DoLock",
     "LinkChanged",
     "RegistrationChanged",
+    "RequestReceived",
+    "CallSucceeded",
+    "CallFailed",
     "StatusChanged",
     "TransactionChanged",
     "FactHandedOver",

@@ -11,6 +11,9 @@ from typing import TypeAlias
 from ..domain.layout import ConnectorRef
 from ..domain.status import ConnectorStatus, RegistrationStatus
 from ..domain.transactions import ChargingState, Phase, StopReason, TransactionFact, TriggerReason
+from ..messages import Request
+from ..rpc.actions import CallFailed as CallFailed
+from ..rpc.actions import CallSucceeded as CallSucceeded
 from ..rpc.actions import SendFrame as SendFrame
 from ..store import Commit
 from ..versions import OcppVersion
@@ -33,10 +36,14 @@ class OpenLink:
 
 @dataclass(frozen=True, slots=True)
 class CloseLink:
-    """Close the WebSocket with this code; answer with ``link_closed``."""
+    """Close the WebSocket with this code; answer with ``link_closed``, or ``link_failed`` if it never opened.
+
+    ``abort``: cut the connection, as nobody at the other end could answer a Close.
+    """
 
     code: int
     reason: str
+    abort: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,17 @@ class LinkChanged:
     version: OcppVersion | None
     reason: str = ""
     slot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A call of the CSMS that the station's own software answers (``StationConfig.requests``).
+
+    Answer with ``respond`` or ``respond_error`` within ``StationConfig.question_timeout``.
+    """
+
+    call_id: str
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +113,17 @@ class TransactionChanged:
 
 @dataclass(frozen=True, slots=True)
 class FactHandedOver:
-    """A fact of a transaction that no CSMS will hear of (``PinPolicy.HAND_OVER``); it may come out again.
+    """A fact of a transaction that no CSMS will hear of: the operator's now; it may come out again.
 
-    ``version`` is the one that the transaction was told under so far, ``csms_id`` its number there (1.6);
-    ``attempted``: the fact was sent, and may have arrived.
+    ``version`` is the one that the transaction was told under so far, ``csms`` whom it was told to and
+    ``csms_id`` its number there (1.6); ``attempted``: the fact was sent, and may have arrived.
     """
 
     fact: TransactionFact
     version: OcppVersion
     csms_id: int | None
     attempted: bool
+    csms: str = ""
 
 
 class NoticeKind(StrEnum):
@@ -118,6 +137,7 @@ class NoticeKind(StrEnum):
     STORE_FAILED = "store failed"
     STORE_RECOVERED = "store recovered"
     HARDWARE_SILENT = "hardware silent"
+    SOFTWARE_SILENT = "software silent"
     CLOCK_SET = "clock set"
     TIME_ESTIMATED = "time estimated"
     PEER = "peer"
@@ -141,6 +161,9 @@ StationAction: TypeAlias = (
     | DoPower
     | DoLock
     | LinkChanged
+    | RequestReceived
+    | CallSucceeded
+    | CallFailed
     | RegistrationChanged
     | StatusChanged
     | TransactionChanged

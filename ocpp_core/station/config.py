@@ -29,7 +29,7 @@ class PinPolicy(StrEnum):
     """
 
     HOLD = "hold"
-    """Offer that version again until a server takes it."""
+    """Offer that version again until a server takes it, for ``pin_timeout`` seconds at most."""
     HAND_OVER = "hand over"
     """Give the operator what the CSMS has not acknowledged (``FactHandedOver``), and offer all versions."""
 
@@ -126,9 +126,19 @@ class StationConfig:
     """OfflineTxForUnknownIdEnabled / AllowOfflineTxForUnknownId."""
     auth_cache_limit: int = 500
     pin_policy: PinPolicy = PinPolicy.HOLD
+    pin_timeout: float = 0.0
+    """Seconds after which what HOLD keeps for a CSMS is handed over all the same; 0: never. Reboots count."""
     outbox_limit: int = 2000
     """Facts kept for a CSMS that is away; beyond it samples are thinned, then transactions refused."""
     store_retry_interval: float = 5.0
+
+    requests: frozenset[str] = frozenset()
+    """Actions of the CSMS that the station's own software answers (``RequestReceived``), also in place of the
+    station; any other that it does not know is refused."""
+    question_timeout: float = 20.0
+    """Seconds that the software may take to answer; at most two thirds of the CSMS's time-out."""
+    calls_limit: int = 16
+    """Calls of the software that may wait for their turn."""
 
     startup_event: bool = False
     """Whether every boot is a security event (StartupOfTheDevice)."""
@@ -152,13 +162,14 @@ class StationConfig:
             "security_log_limit",
             "auth_cache_limit",
             "ended_samples_limit",
+            "calls_limit",
         ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}: at least 1")
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name}: more than 0 seconds")
-        for name in ("sample_interval", "ended_interval", "attempt_interval", "offline_threshold"):
+        for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name}: at least 0 seconds")
 
@@ -171,4 +182,6 @@ _POSITIVE = (
     "dial_timeout",
     "power_deadline",
     "store_retry_interval",
+    "question_timeout",
 )
+_NOT_NEGATIVE = ("sample_interval", "ended_interval", "attempt_interval", "offline_threshold", "pin_timeout")

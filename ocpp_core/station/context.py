@@ -28,6 +28,8 @@ class Deadline(StrEnum):
     FACT_RETRY = "fact retry"
     SECURITY_RETRY = "security retry"
     STORE_RETRY = "store retry"
+    ANSWER = "answer"
+    PIN = "pin"
     EV_CONNECT = "EV connect"
     POWER = "power"
     SAMPLE = "sample"
@@ -48,6 +50,7 @@ class Work(StrEnum):
     FACT = "fact"
     SECURITY_EVENT = "security event"
     READING = "reading"
+    SOFTWARE = "software"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Intent:
     """A call that a block wants made; ``key`` tells the block what it was about.
 
     ``durable``: the frame may only leave once the rows changed so far are durable. ``call_id`` is set where a
-    retry has to repeat the id of its first send.
+    retry has to repeat the id of its first send, or somebody waits for it. ``timeout``: None: the link's.
     """
 
     work: Work
@@ -63,6 +66,7 @@ class Intent:
     key: str = ""
     call_id: str | None = None
     durable: bool = False
+    timeout: float | None = None
 
 
 class Failure(StrEnum):

@@ -167,6 +167,10 @@ class StationDialect(Protocol):
         """A call of the CSMS as a command, or None if no block handles it yet."""
         ...
 
+    def unhandled(self, request: Request) -> Response | None:
+        """The answer to a call that nobody handles, where it is no error: a vendor's (P01.FR.05)."""
+        ...
+
     def verdict(self, request: Request, verdict: Verdict, transaction: str | None) -> Response:
         """The answer to a call that :meth:`command` understood; a remote start names the transaction."""
         ...

@@ -29,6 +29,7 @@ def state_of(
             "subprotocol": connectivity.version.value if connectivity.version else None,
             "wanted": connectivity.wanted,
             "slot": connectivity.profile.slot,
+            "networks_gone": connectivity.networks_gone,
         },
         "registration": provisioning.status.value if provisioning.status else None,
         "heartbeat_interval": provisioning.heartbeat_interval,

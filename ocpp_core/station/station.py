@@ -8,26 +8,13 @@ from typing import Any, Literal
 
 from ..domain.metering import Quantity, Sample
 from ..domain.network import NetworkProfile
-from ..domain.status import RegistrationStatus
 from ..domain.tokens import IdToken
 from ..entropy import Entropy
 from ..errors import LocalProtocolError
-from ..messages import Response
-from ..rpc import (
-    CallFailed,
-    CallReceived,
-    CallSucceeded,
-    ErrorCode,
-    FailureReason,
-    ResponseRefused,
-    RpcAction,
-    RpcConfig,
-    RpcNotice,
-    RpcSession,
-    SendFrame,
-)
+from ..messages import Request, Response
+from ..rpc import ErrorCode
 from ..store import Snapshot, Tables
-from ..versions import OcppVersion, Role
+from ..versions import OcppVersion
 from .actions import NoticeKind, StationAction
 from .blocks.authorization import Authorization
 from .blocks.availability import Availability
@@ -38,12 +25,12 @@ from .blocks.recording import Recording
 from .blocks.remote import Remote
 from .blocks.rotation import Rotation
 from .blocks.security import Security
+from .blocks.software import Software
 from .blocks.transactions import Transactions
 from .boots import stamps_on_record, start_clock
 from .config import StationConfig
-from .context import Accepted, Context, Deadline, DomainEvent, Failure, Intent, Work
-from .dialect import StationDialect, Verdict
-from .dialects import dialect_for
+from .context import Accepted, Context, Deadline, DomainEvent
+from .conversation import Blocks, Conversation
 from .evse import Evse
 from .output import Output
 from .state import state_of
@@ -57,13 +44,6 @@ from .tables import (
     TransactionRow,
     WireRow,
 )
-
-_ANSWERED_BY_ALL = {Work.BOOT, Work.HEARTBEAT}
-"""Calls whose content no CSMS can choke on; one that answers neither has not read them."""
-_FAILURES = {
-    FailureReason.TIMEOUT: Failure.TIMEOUT,
-    FailureReason.DISCONNECTED: Failure.DISCONNECTED,
-}
 
 
 class Station:
@@ -94,7 +74,7 @@ class Station:
         )
         self._delivery = Delivery(context, outbox, Table(self._tables, "wires", WireRow))
         self._security = Security(context, log, now)
-        self._fact_is_next = False
+        self._software = Software(context)
         rotation = Rotation(context, Table(self._tables, "network", NetworkRow))
         self._connectivity = Connectivity(context, rotation, self._offer)
         self._provisioning = Provisioning(context, self._connectivity, boots)
@@ -112,9 +92,19 @@ class Station:
             self._transactions,
             self._authorization,
         )
-        self._dialect: StationDialect | None = None
-        self._rpc: RpcSession | None = None
-        self._in_flight: Intent | None = None
+        self._conversation = Conversation(
+            context,
+            Blocks(
+                connectivity=self._connectivity,
+                provisioning=self._provisioning,
+                authorization=self._authorization,
+                availability=self._availability,
+                delivery=self._delivery,
+                security=self._security,
+                remote=self._remote,
+                software=self._software,
+            ),
+        )
         if config.autoconnect:
             self._connectivity.connect(None, now)
         self._settle(now)
@@ -127,14 +117,12 @@ class Station:
 
     def next_timer(self) -> float | None:
         """When :meth:`handle_timer` must be called; None: no need."""
-        deadlines = (self._context.timers.next(), self._rpc.next_timer() if self._rpc else None)
+        deadlines = (self._context.timers.next(), self._conversation.next_timer())
         return min((at for at in deadlines if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Deadlines passed; calling early is harmless."""
-        if self._rpc is not None:
-            self._rpc.handle_timer(now)
-            self._take_rpc(self._rpc.actions(), now)
+        self._conversation.handle_timer(now)
         for deadline, number in self._context.timers.due(now):
             self._handle_deadline(deadline, number, now)
         self._settle(now)
@@ -168,9 +156,7 @@ class Station:
         whatever presumes those rows is withheld.
         """
         self._context.out.failed()
-        if self._rpc is not None and self._context.out.take_back_frame():
-            self._rpc.recall(now)  # no attempt, and no time-out: it waits for the store, not for the CSMS
-            self._in_flight = None
+        self._conversation.recall(now)
         self._context.notice(NoticeKind.STORE_FAILED, reason)
         self._context.timers.set((Deadline.STORE_RETRY, 0), now + self.config.store_retry_interval)
 
@@ -188,16 +174,29 @@ class Station:
         """Close the link and stay away until :meth:`connect`."""
         self._connectivity.disconnect()
 
+    def network_lost(self, now: float, slot: int | None = None) -> None:
+        """The network of a profile is gone (None: of the one in use), as its interface is.
+
+        A link by it is cut and the next profile dialled at once, instead of waiting for a pong; it is passed
+        over until :meth:`network_back`, or for one round at most. If no other is left it is dialled as ever.
+        Raises :class:`LocalProtocolError` if there is no such profile.
+        """
+        self._connectivity.network_lost(slot, now)
+
+    def network_back(self, now: float, slot: int | None = None) -> None:
+        """The network of a profile can be used again (None: of all): a station that waits dials at once.
+
+        A link that is open stays. Raises :class:`LocalProtocolError` if there is no such profile.
+        """
+        self._connectivity.network_back(slot, now)
+
     def link_opened(self, subprotocol: str, now: float) -> None:
         """The WebSocket is open. Raises :class:`LocalProtocolError` if none was asked for."""
         version = self._connectivity.opened(subprotocol, now)
         if version is None:
             return
-        self._dialect = dialect_for(version)
         profile = self._connectivity.profile
-        timeout = self._connectivity.message_timeout
-        config = RpcConfig(message_timeout=timeout, queue_limit=0, tolerance=self.config.tolerance)
-        self._rpc = RpcSession(version, Role.STATION, self._context.entropy, config)
+        self._conversation.begin(version)
         lost_at = self._connectivity.lost_at
         if lost_at is not None and now - lost_at > self.config.offline_threshold:
             self._availability.forget()
@@ -211,7 +210,7 @@ class Station:
         """The WebSocket could not be opened. Raises :class:`LocalProtocolError` if none was asked for."""
         self._connectivity.failed(reason, detail, now)
         if reason is LinkFailure.REFUSED_SUBPROTOCOL:
-            self._delivery.version_refused(self._connectivity.profile.csms)
+            self._delivery.version_refused(self._connectivity.profile.csms, now)
         self._security.link_failed(reason, detail, self._connectivity.profile.slot, now)
         self._settle(now)
 
@@ -229,12 +228,9 @@ class Station:
         """The WebSocket is gone, whoever closed it. Raises :class:`LocalProtocolError` if there was none."""
         self._connectivity.closed(code, reason, now)
         self._context.out.drop_frames()
-        rpc, self._rpc = self._rpc, None
-        if rpc is not None:
-            rpc.link_lost(now)
-            self._take_rpc(rpc.actions(), now)
-        self._dialect = None
+        self._conversation.end(now)
         self._provisioning.link_lost()
+        self._software.link_lost()
         self._remote.link_lost()
         self._delivery.link_lost()
         self._security.link_lost()
@@ -243,13 +239,61 @@ class Station:
 
     def receive_frame(self, text: str, now: float) -> None:
         """A text message from the CSMS; never raises, whatever the text. Without a link it is ignored."""
-        if self._rpc is None:
+        if self._conversation.version is None:
             self._context.notice(NoticeKind.PEER, "a frame came without a link")
             return
         self._connectivity.heard()
-        self._rpc.receive_frame(text, now)
-        self._take_rpc(self._rpc.actions(), now)
+        self._conversation.receive(text, now)
         self._settle(now)
+
+    # ------------------------------------------------------------------ the software around the station
+
+    def call(self, request: Request, now: float, *, timeout: float | None = None) -> str:
+        """Call the CSMS when its turn comes; returns the message id of its CallSucceeded or CallFailed.
+
+        Raises :class:`LocalProtocolError` while no CSMS has accepted the station, for a request that is of
+        another version, not valid or the station's own to send, and if too many wait
+        (``StationConfig.calls_limit``).
+        """
+        version = self._conversation.version
+        if version is None or not self._provisioning.accepted:
+            raise LocalProtocolError("no CSMS has accepted the station over this link")
+        call_id = self._software.call(request, version, timeout)
+        self._settle(now)
+        return call_id
+
+    def respond(self, call_id: str, response: Response, now: float) -> bool:
+        """Answer a RequestReceived; False if it is too late, or there was no such request.
+
+        Raises :class:`LocalProtocolError` if the response does not answer it.
+        """
+        return self._conversation.respond(call_id, response, "", now)
+
+    def respond_error(self, call_id: str, code: ErrorCode, description: str, now: float) -> bool:
+        """Answer a RequestReceived with a CALLERROR; False as for :meth:`respond`."""
+        return self._conversation.respond(call_id, code, description, now)
+
+    # ------------------------------------------------------------------ what is held for another CSMS
+
+    def held(self) -> list[dict[str, Any]]:
+        """The transactions that wait for a CSMS other than the one that is there, as JSON-able values.
+
+        Each: transaction, csms and version to which it was told, csms_id, facts that wait, since_utc_ms.
+        """
+        return self._delivery.held()
+
+    def release(self, csms: str, now: float, to: str | None = None) -> int:
+        """Hold nothing for a CSMS any longer; returns how many transactions were held for it.
+
+        Their facts, and those yet to come, are the operator's (``FactHandedOver``). With ``to``, the name of
+        the CSMS that is there now, they are told to it: only for one that took the other's transactions over,
+        as one under a new name does, else it gets the end of what it never saw begin (B10.FR.05). Raises
+        :class:`LocalProtocolError` if nothing is held for ``csms``, or ``to`` is not there or does not speak
+        the version that they were told under.
+        """
+        count = self._delivery.release(csms, to, now)
+        self._settle(now)
+        return count
 
     # ------------------------------------------------------------------ the hardware
 
@@ -324,6 +368,10 @@ class Station:
             self._connectivity.handle(deadline, now)
         elif deadline in (Deadline.BOOT, Deadline.HEARTBEAT):
             self._provisioning.handle(deadline)
+        elif deadline is Deadline.ANSWER:
+            self._conversation.answer_for_software(now)
+        elif deadline is Deadline.PIN:
+            self._delivery.held_too_long(now)
         elif deadline is Deadline.STORE_RETRY:
             if self._context.out.retry():
                 self._context.timers.set((deadline, number), now)  # at once: to see whether it worked
@@ -338,146 +386,12 @@ class Station:
             self._route(events.popleft(), now)
         self._delivery.pass_on()
         self._availability.refresh(now)
-        self._pump(now)
+        self._conversation.pump(now)
 
     def _route(self, event: DomainEvent, now: float) -> None:
         if isinstance(event, Accepted):
             self._availability.forget()
-            self._delivery.registered()
+            self._delivery.registered(now)
         else:
             self._authorization.remember(event.token, event.info)
             self._transactions.judged(event.transaction, event.token, event.info, now)
-
-    def _pump(self, now: float) -> None:
-        """Make the most urgent call if none is in flight (the order of classes; nothing is ever queued)."""
-        if self._rpc is None or self._dialect is None or self._in_flight is not None:
-            return
-        if not self._connectivity.online:
-            return  # it is being closed
-        intent = self._next_intent(self._dialect, now)
-        if intent is None:
-            return
-        self._in_flight = intent
-        self._provisioning.called(now)
-        self._connectivity.asked()
-        self._rpc.call(intent.request, now, call_id=intent.call_id)
-        for frame in self._rpc.actions():
-            assert isinstance(frame, SendFrame)  # no other call was in flight
-            self._context.out.do(frame, durable=intent.durable)
-
-    def _next_intent(self, dialect: StationDialect, now: float) -> Intent | None:
-        intent = self._provisioning.next_boot(dialect)
-        if intent is None and self._provisioning.status is not RegistrationStatus.REJECTED:
-            intent = self._remote.next_triggered(dialect, now)
-        if intent is not None or not self._provisioning.accepted:
-            return intent
-        return (
-            self._authorization.next_call(dialect, now)
-            or self._availability.next_call(dialect, now)
-            or self._next_kept(dialect)
-            # Facts that this version says nothing of are settled now; they hold no status back.
-            or self._availability.next_call(dialect, now)
-            or self._provisioning.next_heartbeat(dialect)
-        )
-
-    def _next_kept(self, dialect: StationDialect) -> Intent | None:
-        """A fact or a security event, in turns while both wait.
-
-        A long backlog of facts must not delay an alarm, and events that somebody may provoke at will must not
-        hold up what is billed. A retry of the one does not wait for the other.
-        """
-        event, fact = self._security.next_call, self._delivery.next_call
-        first, second = (fact, event) if self._fact_is_next else (event, fact)
-        intent = first(dialect) or second(dialect)
-        if intent is not None:
-            self._fact_is_next = intent.work is Work.SECURITY_EVENT
-        return intent
-
-    @property
-    def _answers(self) -> bool:
-        """Whether the CSMS may be answered: not on a link that closes, nor in 1.6 while rejected (§4.2)."""
-        rejected = self._provisioning.status is RegistrationStatus.REJECTED
-        silent = rejected and self._dialect is not None and not self._dialect.answers_while_rejected
-        return self._connectivity.online and not silent
-
-    def _take_rpc(self, actions: list[RpcAction], now: float) -> None:
-        for action in actions:
-            if isinstance(action, SendFrame):
-                if self._answers:
-                    self._context.out.do(action)
-            elif isinstance(action, CallReceived):
-                self._command(action, now)
-            elif isinstance(action, CallSucceeded):
-                self._answered(action.response, now)
-            elif isinstance(action, CallFailed):
-                self._failed(action, now)
-            elif isinstance(action, ResponseRefused):
-                text = f"the CSMS refused our answer to {action.call_id}: {action.code} {action.description}"
-                self._context.notice(NoticeKind.PEER, text)
-            else:
-                assert isinstance(action, RpcNotice)  # no SEND goes to a station
-                self._context.notice(NoticeKind.PEER, f"{action.kind}: {action.detail}")
-
-    def _command(self, call: CallReceived, now: float) -> None:
-        """Answer a call of the CSMS, then do what it asked."""
-        rpc, dialect = self._rpc, self._dialect
-        assert rpc is not None
-        assert dialect is not None
-        if not self._connectivity.online:
-            return  # the link closes: there is no answering, hence no doing
-        command = dialect.command(self.config.layout, call.request)
-        accepted = False
-        if self._provisioning.status is RegistrationStatus.REJECTED:
-            rpc.respond_error(call.call_id, ErrorCode.SECURITY_ERROR, "rejected by the CSMS", None, now)
-        elif command is None:
-            text = f"{call.action} is not supported"
-            rpc.respond_error(call.call_id, ErrorCode.NOT_SUPPORTED, text, None, now)
-        else:
-            verdict, transaction = self._remote.judge(command, dialect, now)
-            accepted = verdict is Verdict.ACCEPTED
-            rpc.respond(call.call_id, dialect.verdict(call.request, verdict, transaction), now)
-        self._take_rpc(rpc.actions(), now)
-        if command is not None and accepted:
-            self._remote.carry_out(command, dialect, now)
-
-    def _answered(self, response: Response, now: float) -> None:
-        intent, self._in_flight = self._in_flight, None
-        dialect = self._dialect
-        assert intent is not None
-        assert dialect is not None
-        if intent.work is Work.BOOT:
-            self._provisioning.boot_answered(response, dialect, now)
-        elif intent.work is Work.HEARTBEAT:
-            self._provisioning.heartbeat_answered(response, dialect, now)
-        elif intent.work is Work.AUTHORIZE:
-            self._authorization.answered(response, dialect, now)
-        elif intent.work is Work.STATUS:
-            self._availability.answered(intent.key)
-        elif intent.work is Work.FACT:
-            self._delivery.answered(intent.key, response, dialect)
-        elif intent.work is Work.SECURITY_EVENT:
-            self._security.answered(intent.key)
-
-    def _failed(self, failed: CallFailed, now: float) -> None:
-        intent, self._in_flight = self._in_flight, None
-        assert intent is not None
-        failure = _FAILURES.get(failed.reason, Failure.REFUSED)
-        detail = f"{failed.code or failed.reason} {failed.description}".strip()
-        if failure is Failure.REFUSED:
-            self._context.notice(NoticeKind.PEER, f"{failed.action}: {detail}")
-        elif (
-            failure is Failure.TIMEOUT and intent.work in _ANSWERED_BY_ALL and self._connectivity.unanswered()
-        ):
-            failure = Failure.DISCONNECTED
-        if intent.work is Work.BOOT:
-            self._provisioning.boot_failed(failure, now)
-        elif intent.work is Work.HEARTBEAT:
-            self._provisioning.heartbeat_failed(failure, now)
-        elif intent.work is Work.AUTHORIZE:
-            self._authorization.failed(failure, now)
-        elif intent.work is Work.STATUS:
-            self._availability.failed(failure, now)
-        elif intent.work is Work.FACT:
-            self._delivery.failed(intent.key, failure, detail, now)
-        elif intent.work is Work.SECURITY_EVENT:
-            self._security.failed(intent.key, failure, failed.code, detail, now)

@@ -82,6 +82,8 @@ class WireRow:
     could never be delivered (1.6 errata 3.18). ``began_utc_ms`` and ``last_utc_ms`` keep timestamps within
     the transaction and from going backwards. ``handed_over``: the operator is told the rest, no CSMS is.
     ``csms`` names the CSMS that was told (:class:`~ocpp_core.domain.network.NetworkProfile`).
+    ``held_since_ms`` is when it was found that the CSMS that is there cannot go on with it (UTC; 0: at a time
+    not known).
     """
 
     version: OcppVersion
@@ -92,6 +94,12 @@ class WireRow:
     last_utc_ms: int = 0
     handed_over: bool = False
     csms: str = ""
+    held_since_ms: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the rest waits for a CSMS that is not there."""
+        return self.held_since_ms is not None and not self.handed_over
 
     def goes_on(self, csms: str, version: OcppVersion) -> bool:
         """Whether the rest may be told so: as it began, or as long as the version had nothing to tell."""

@@ -161,14 +161,27 @@ def another_csms(world: World) -> None:
     world.at(250_000, lambda: site.connect(1))
 
 
+def given_up(world: World) -> None:
+    """The same, but nobody waits for the CSMS that went: neither the operator nor, later, the station."""
+    another_csms(world)
+    world.at(130_000, lambda: world.site.release("one"))
+
+
 def another_way(world: World) -> None:
-    """The cable to the CSMS goes in the middle of a session, which goes on by the modem."""
+    """The cable to the CSMS goes in the middle of a session, which goes on by the modem: the host says so.
+
+    Then it is wrong about the modem, tells that the cable is back, and takes the modem's end back late.
+    """
     site, network = world.site, world.network
     world.at(3_000, lambda: site.plug(1))
     world.at(6_000, lambda: site.token("A1", 1))
     world.at(60_000, lambda: network.away(0))
+    world.at(60_020, lambda: site.network_lost(0))
+    world.at(110_000, lambda: site.network_lost(1))
     world.at(130_000, network.back)
+    world.at(131_000, lambda: site.network_back(0))
     world.at(135_000, lambda: site.connect(0))
+    world.at(145_000, lambda: site.network_back(1))
     world.at(150_000, lambda: site.token("A1", 1))
     world.at(155_000, lambda: site.unplug(1))
 
@@ -204,9 +217,7 @@ SCENARIOS: dict[str, Scenario] = {
     "version_changes": Scenario(offline_end, versions=(ANY,)),
     "handed_over": Scenario(offline_end, {"seed": 2, "config": {"pin_policy": "hand over"}}, (ANY,)),
     "another_csms": Scenario(another_csms, {"config": _TWO}, (OcppVersion.V16, OcppVersion.V201)),
-    "another_csms_handed_over": Scenario(
-        another_csms, {"config": {**_TWO, "pin_policy": "hand over"}}, (ANY,)
-    ),
+    "another_csms_given_up": Scenario(given_up, {"config": {**_TWO, "pin_timeout": 40}}, (ANY,)),
     "another_way": Scenario(
         another_way,
         {"config": {"network_profiles": ["one", "one"], "network_attempts": 1}},

@@ -207,6 +207,20 @@ class Site:
         self.world.watch.sent_elsewhere()
         self._input(lambda station: station.connect(self.mono, slot))
 
+    def network_lost(self, slot: int) -> None:
+        """The host says that the network of a profile is gone: its attempts are over."""
+        self.world.watch.told_of_network(slot, there=False)
+        self._input(lambda station: station.network_lost(self.mono, slot))
+
+    def network_back(self, slot: int) -> None:
+        """The host says that it can be used again: its attempts begin."""
+        self.world.watch.told_of_network(slot, there=True)
+        self._input(lambda station: station.network_back(self.mono, slot))
+
+    def release(self, csms: str) -> None:
+        """The operator no longer waits for a CSMS."""
+        self._input(lambda station: station.release(csms, self.mono) and None)
+
     def _dial(self, station: Station, action: OpenLink) -> None:
         if station is not self.station or action is not self._dialling:
             return

@@ -50,6 +50,8 @@ class Watch:
         self._registered_by: tuple[OcppVersion, int] | None = None
         self._dials: list[int] = []
         """The slots tried since the last link."""
+        self._lost_networks: set[int] = set()
+        """Of which the host said that they are gone."""
         self._in_flight: tuple[str, int] | None = None
         self._asked: set[str] = set()
         """What the CSMS asked for over this link."""
@@ -65,6 +67,7 @@ class Watch:
         self.offline_at.append(self.world.now)
         self.registered = self._registered_by = self._in_flight = None
         self._dials.clear()
+        self._lost_networks.clear()
         self._behind.clear()
 
     def sees(self, action: Any) -> None:
@@ -93,6 +96,11 @@ class Watch:
 
     def sent_elsewhere(self) -> None:
         """The operator wants another network profile: its attempts begin."""
+        self._dials.clear()
+
+    def told_of_network(self, slot: int, *, there: bool) -> None:
+        """The host says whether a network profile can be used: its attempts are over, or begin."""
+        (self._lost_networks.discard if there else self._lost_networks.add)(slot)
         self._dials.clear()
 
     def hears(self, frame: list[Any]) -> None:
@@ -167,7 +175,7 @@ class Watch:
         self._dials.append(slot)
         attempts = self.world.site.config.network_attempts
         last = self._dials[-attempts - 1 :]
-        others = len(self.world.ways) > 1 and len(last) > attempts
+        others = len(self.world.ways) > 1 and len(last) > attempts and not self._lost_networks
         assert not others or len(set(last)) > 1, f"network profile {slot} is tried more than {attempts} times"
 
     def _link_changed(self, version: OcppVersion | None, slot: int) -> None:

@@ -8,6 +8,8 @@ from ocpp_core.versions import OcppVersion
 
 from .bench import V16, V21, V201, VERSIONS, Bench, config
 
+IDLE = {"state": "idle", "subprotocol": None, "wanted": False, "slot": 0, "networks_gone": []}
+
 
 def test_all_versions_are_offered_in_order_of_preference():
     bench = Bench(V201, config=config())
@@ -18,13 +20,14 @@ def test_all_versions_are_offered_in_order_of_preference():
         "subprotocol": "ocpp2.0.1",
         "wanted": True,
         "slot": 0,
+        "networks_gone": [],
     }
 
 
 def test_a_station_may_wait_to_be_told():
     bench = Bench(autoconnect=False)
     assert bench.done(OpenLink) == []
-    assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False, "slot": 0}
+    assert bench.state()["connection"] == IDLE
     assert bench.station.next_timer() is None
     bench.mend()
     assert bench.registered == "Accepted"
@@ -102,7 +105,7 @@ def test_a_link_that_opens_while_it_is_given_up_stays_given_up():
     assert not bench.online
     bench.drain()
     assert bench.frames == []
-    assert bench.state()["connection"] == {"state": "idle", "subprotocol": None, "wanted": False, "slot": 0}
+    assert bench.state()["connection"] == IDLE
 
 
 @pytest.mark.requirement("2.0.1-J-3.1.2", "1.6-J-3.1.2")

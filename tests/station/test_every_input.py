@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ocpp_core.domain.tokens import IdToken
 from ocpp_core.entropy import SeededEntropy
 from ocpp_core.errors import LocalProtocolError
+from ocpp_core.messages import v201
 from ocpp_core.station import LinkFailure, Station, TxPoint
 
 from .bench import EPOCH, V16, VERSIONS, Bench, iso
@@ -134,6 +135,12 @@ INPUTS = {
     "a security event": lambda station, now: station.security_event("TamperDetectionActivated", now),
     "connect": lambda station, now: station.connect(now),
     "disconnect": lambda station, now: station.disconnect(now),
+    "the network is gone": lambda station, now: station.network_lost(now),
+    "the network is back": lambda station, now: station.network_back(now, 0),
+    "nothing is held any longer": lambda station, now: station.release("", now),
+    "the software calls": lambda station, now: station.call(
+        v201.DataTransferRequest(vendor_id="x"), now, timeout=5.0
+    ),
     "the store fails": lambda station, now: station.store_failed("again", now),
     "time passes": lambda station, now: station.handle_timer(now + 1000),
     "nonsense": lambda station, now: station.receive_frame("[2,", now),

@@ -128,6 +128,45 @@ class Connectivity:
             self._eager = True
             self._close(NORMAL_CLOSURE, "another network profile")
 
+    def network_lost(self, slot: int | None, now: float) -> None:
+        """The network of a profile (None: the one in use) is gone: leave it at once, if there is another.
+
+        Raises :class:`LocalProtocolError` if there is no such profile.
+        """
+        slot = self.profile.slot if slot is None else self._known(slot)
+        moved = self._rotation.network_lost(slot)
+        if self.link is Link.WAITING and moved:
+            self._context.timers.set(_REDIAL, now)
+        elif self.link in (Link.OPEN, Link.DIALING, Link.CLOSING) and slot == self.profile.slot:
+            self._eager = self.wanted and (self._eager or moved)
+            self._close(NORMAL_CLOSURE, "the network is gone", abort=True)
+
+    def network_back(self, slot: int | None, now: float) -> None:
+        """The network of a profile (None: all of them) can be used again: wait no longer.
+
+        Raises :class:`LocalProtocolError` if there is no such profile.
+        """
+        if slot is not None:
+            self._known(slot)
+        if self.link is not Link.WAITING:
+            self._rotation.network_back(slot, its_turn=False)
+            return
+        self._rotation.network_back(slot, its_turn=True)
+        self._failures = 0
+        self._context.timers.set(_REDIAL, now)
+
+    @property
+    def networks_gone(self) -> list[int]:
+        """The slots of profiles that are passed over, as their network is gone."""
+        return self._rotation.gone
+
+    def _known(self, slot: int) -> int:
+        slots = [profile.slot for profile in self._context.config.network_profiles]
+        if slot not in slots:
+            there = ", ".join(map(str, slots))
+            raise LocalProtocolError(f"there is no network profile {slot}; there are {there}")
+        return slot
+
     def disconnect(self) -> None:
         """No longer want the link, until :meth:`connect`."""
         self.wanted = self._eager = False
@@ -190,11 +229,11 @@ class Connectivity:
         self._gone(f"{code} {reason}".strip(), now)
 
     def distrusted(self, reason: str) -> None:
-        """The CSMS of this link is not who it should be. Raises :class:`LocalProtocolError`: there is none."""
+        """The CSMS of this link is not who it should be. Raises :class:`LocalProtocolError` without one."""
         if self.link not in (Link.OPEN, Link.CLOSING):
             raise LocalProtocolError(f"there is no link to leave (the link is {self.link})")
         if self.link is Link.OPEN:
-            self._close(POLICY_VIOLATION, reason)
+            self._close(POLICY_VIOLATION, reason, abort=True)
 
     def handle(self, deadline: Deadline, now: float) -> None:
         """A deadline of this block passed."""
@@ -212,10 +251,10 @@ class Connectivity:
         self._offered = self._offer(self.profile)
         self._context.out.do(OpenLink(self._offered, self.profile.slot, self._rotation.round))
 
-    def _close(self, code: int, reason: str) -> None:
+    def _close(self, code: int, reason: str, *, abort: bool = False) -> None:
         self._context.timers.cancel(_DIAL)
         self.link = Link.CLOSING
-        self._context.out.do(CloseLink(code, reason))
+        self._context.out.do(CloseLink(code, reason, abort))
 
     def _gone(self, reason: str, now: float) -> None:
         context = self._context

@@ -7,10 +7,12 @@ link is none. After the last attempt the fact is discarded, which the operator i
 
 from collections import Counter, OrderedDict
 from dataclasses import replace
+from typing import Any
 
 from ...domain.time import Stamp
 from ...domain.transactions import Phase, TransactionFact
 from ...entropy import message_id
+from ...errors import LocalProtocolError
 from ...messages import Response
 from ...versions import OcppVersion
 from ..actions import FactHandedOver, NoticeKind
@@ -20,6 +22,7 @@ from ..dialect import StationDialect
 from ..tables import OutboxRow, Sent, Table, WireRow, order_key
 
 _RETRY = (Deadline.FACT_RETRY, 0)
+_PIN = (Deadline.PIN, 0)
 
 NO_CSMS_ID = -1
 """1.6's transactionId where the start could never be delivered (1.6 errata 3.18)."""
@@ -38,6 +41,7 @@ class Delivery:
         "_online_from",
         "_outbox",
         "_passed_on",
+        "_version",
         "_wires",
     )
 
@@ -48,6 +52,8 @@ class Delivery:
         self._facts: OrderedDict[int, OutboxRow] = OrderedDict(outbox.numbered())
         self._csms = context.config.network_profiles[0].csms
         """Which one is at the other end of the link, or was last."""
+        self._version: OcppVersion | None = None
+        """What is spoken with it; None: there is no link."""
         self._elsewhere: set[str] = set()
         """Transactions with which the CSMS at the other end cannot go on, and which no operator was given."""
         self._next = next(reversed(self._facts), -1) + 1
@@ -207,9 +213,7 @@ class Delivery:
 
     def _wire(self, fact: TransactionFact) -> WireRow:
         """What the CSMS was told of the transaction of a fact that has been sent."""
-        wire = self._wires.get(fact.transaction)
-        assert wire is not None
-        return wire
+        return self._begun(fact.transaction)
 
     # answers
 
@@ -251,42 +255,139 @@ class Delivery:
     def link_opened(self, csms: str, version: OcppVersion) -> None:
         """What was recorded so far happened, or waited, while the station was offline."""
         self._online_from = self._next
-        self._csms = csms
-        self._elsewhere = {
-            key for key, wire in self._wires.items() if not (wire.handed_over or wire.goes_on(csms, version))
-        }
+        self._csms, self._version = csms, version
+        self._elsewhere = set()
+        for key, wire in self._wires.items():
+            if not wire.goes_on(csms, version):
+                if not wire.handed_over:
+                    self._elsewhere.add(key)
+            elif wire.held:
+                self._wires.put(key, replace(wire, held_since_ms=None))
 
     def link_lost(self) -> None:
         """A retry waits on a live link only."""
+        self._version = None
         self._context.timers.cancel(_RETRY)
 
     # a CSMS that is not told the rest of open transactions
 
-    def version_refused(self, csms: str) -> None:
+    def version_refused(self, csms: str, now: float) -> None:
         """The server refused what was offered; if that was for open transactions, do as configured."""
         pinned = self.pinned(csms)
         if pinned is not None:
             self._pinned(
                 f"the CSMS refused {pinned}, to which open transactions are bound",
-                {key for key, wire in self._wires.items() if wire.csms == csms},
+                {key for key, wire in self._wires.items() if wire.csms == csms and not wire.handed_over},
+                now,
             )
 
-    def registered(self) -> None:
+    def registered(self, now: float) -> None:
         """The CSMS took the station; what is left to tell another one waits, or as configured (B10.FR.05)."""
         if self._elsewhere:
             told = ", ".join(sorted(self._elsewhere))
-            self._pinned(f"this CSMS cannot go on with open transactions: {told}", self._elsewhere)
+            self._pinned(f"this CSMS cannot go on with open transactions: {told}", self._elsewhere, now)
 
-    def _pinned(self, why: str, transactions: set[str]) -> None:
+    def held(self) -> list[dict[str, Any]]:
+        """What is held, transaction by transaction, as JSON-able values."""
+        waiting = Counter(row.fact.transaction for row in self._facts.values())
+        return [
+            {
+                "transaction": key,
+                "csms": wire.csms,
+                "version": wire.version.value,
+                "csms_id": wire.csms_id,
+                "facts": waiting[key],
+                "since_utc_ms": wire.held_since_ms or None,
+            }
+            for key, wire in self._held().items()
+        ]
+
+    def release(self, csms: str, to: str | None, now: float) -> int:
+        """Hold nothing for a CSMS: it goes to the operator, or ``to`` the one that is there.
+
+        Raises :class:`LocalProtocolError`: nothing is held for it, or ``to`` cannot go on with it.
+        """
+        held = {key: wire for key, wire in self._held().items() if wire.csms == csms}
+        if not held:
+            others = ", ".join(sorted({repr(wire.csms) for wire in self._held().values()})) or "none"
+            raise LocalProtocolError(f"nothing is held for CSMS {csms!r}; CSMSs with something: {others}")
+        if to is None:
+            self._context.notice(NoticeKind.PINNED, f"no longer held for {csms}: {', '.join(held)}")
+            self._hand_over(set(held), now)
+        else:
+            self._tell_instead(to, held)
+        return len(held)
+
+    def held_too_long(self, now: float) -> None:
+        """The time for holding is over, for some (``pin_timeout``)."""
+        utc_ms = self._context.clock.utc_ms(now)
+        limit_ms = self._context.config.pin_timeout * 1000
+        late = {
+            key
+            for key, wire in self._held().items()
+            if utc_ms is not None and wire.held_since_ms and utc_ms - wire.held_since_ms >= limit_ms
+        }
+        if late:
+            text = f"held for too long, handed over: {', '.join(sorted(late))}"
+            self._context.notice(NoticeKind.PINNED, text)
+            self._hand_over(late, now)
+        self._hold(set(self._held()), now)
+
+    def _held(self) -> dict[str, WireRow]:
+        return {key: wire for key, wire in self._wires.items() if wire.held}
+
+    def _pinned(self, why: str, transactions: set[str], now: float) -> None:
         policy = self._context.config.pin_policy
         self._context.notice(NoticeKind.PINNED, f"{why}: {policy}")
         if policy is PinPolicy.HAND_OVER:
-            for transaction in transactions:
-                wire = self._wires.get(transaction)
-                assert wire is not None
-                self._wires.put(transaction, replace(wire, handed_over=True))
-            self._handed_over |= transactions
-            self._elsewhere -= transactions
+            self._hand_over(transactions, now)
+        else:
+            self._hold(transactions, now)
+
+    def _hold(self, transactions: set[str], now: float) -> None:
+        """Note since when; a time that was not known, or lay ahead of today's, is known better now."""
+        utc_ms = self._context.clock.utc_ms(now) or 0
+        for transaction in sorted(transactions):
+            wire = self._begun(transaction)
+            since = wire.held_since_ms
+            if since is None or (utc_ms and not 0 < since <= utc_ms):
+                self._wires.put(transaction, replace(wire, held_since_ms=utc_ms))
+        self._arm(now)
+
+    def _hand_over(self, transactions: set[str], now: float) -> None:
+        for transaction in sorted(transactions):
+            self._wires.put(transaction, replace(self._begun(transaction), handed_over=True))
+        self._handed_over |= transactions
+        self._elsewhere -= transactions
+        self._arm(now)
+
+    def _tell_instead(self, to: str, held: dict[str, WireRow]) -> None:
+        """Let the CSMS that is there go on with what another one saw begin."""
+        spoken = f"{self._csms!r} in {self._version}" if self._version else "none"
+        others = sorted({wire.version for wire in held.values()} - {self._version})
+        if self._version is None or to != self._csms or others:
+            told = ", ".join(held)
+            wanted = ", ".join(sorted({wire.version for wire in held.values()}))
+            raise LocalProtocolError(f"{told} cannot go to {to!r} in {wanted}; there is {spoken}")
+        for key, wire in held.items():
+            self._wires.put(key, replace(wire, csms=to, held_since_ms=None))
+        self._elsewhere -= held.keys()
+
+    def _arm(self, now: float) -> None:
+        """Look again when something will have been held for too long, if that is bounded."""
+        timers, limit = self._context.timers, self._context.config.pin_timeout
+        utc_ms = self._context.clock.utc_ms(now) or 0
+        since = min((wire.held_since_ms or utc_ms for wire in self._held().values()), default=None)
+        if not limit or since is None:
+            timers.cancel(_PIN)
+        else:
+            timers.set(_PIN, now + max(0.0, limit - max(0, utc_ms - since) / 1000))
+
+    def _begun(self, transaction: str) -> WireRow:
+        """What a CSMS was told of a transaction that one was told of."""
+        wire = self._wires.get(transaction)
+        assert wire is not None
+        return wire
 
     def pass_on(self) -> None:
         """Give the operator the facts of transactions handed over; called after every input.
@@ -305,7 +406,7 @@ class Delivery:
         for number, row in self._facts.items() if self._handed_over else ():
             if row.fact.transaction in self._handed_over and number not in waiting:
                 wire, attempted = self._wire(row.fact), row.sent is not None
-                action = FactHandedOver(row.fact, wire.version, wire.csms_id, attempted)
+                action = FactHandedOver(row.fact, wire.version, wire.csms_id, attempted, wire.csms)
                 self._context.out.do(action, durable=True)
                 self._passed_on[number] = action
 

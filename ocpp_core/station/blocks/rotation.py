@@ -17,15 +17,30 @@ class Rotation:
     that connected last, then all the others anew (B10.FR.07, B10.FR.08). After a connection profiles that are
     less secure are out (A05.FR.06), also after a reboot, for as long as one that is as secure is configured:
     only who provisions a station on the spot can lower its security (A00.FR.005).
+
+    A profile whose network is known to be gone is passed over while there is another, but for one round at
+    most: whoever said so may be wrong, or forget to say that it is back.
     """
 
-    __slots__ = ("_context", "_exhausted", "_failures", "_level", "_order", "_place", "_rows", "round")
+    __slots__ = (
+        "_context",
+        "_exhausted",
+        "_failures",
+        "_gone",
+        "_level",
+        "_order",
+        "_place",
+        "_rows",
+        "round",
+    )
 
     def __init__(self, context: Context, rows: Table[NetworkRow]) -> None:
         self._context = context
         self._rows = rows
         self._order = context.config.network_profiles
         self._place = 0
+        self._gone: set[int] = set()
+        """Slots whose network is gone."""
         self._failures = 0
         """Of the profile whose turn it is."""
         self._exhausted = 0
@@ -42,6 +57,11 @@ class Rotation:
         """The profile whose turn it is."""
         return self._order[self._place]
 
+    @property
+    def gone(self) -> list[int]:
+        """The slots that are passed over, as their network is gone."""
+        return sorted(self._gone)
+
     def choose(self, slot: int) -> None:
         """Take the profile of a slot out of turn. Raises :class:`LocalProtocolError` if it cannot be used."""
         slots = [profile.slot for profile in self._order]
@@ -49,19 +69,48 @@ class Rotation:
             allowed = ", ".join(map(str, slots))
             raise LocalProtocolError(f"network profile {slot} cannot be used; those that can: {allowed}")
         self._place = slots.index(slot)
+        self._gone.discard(slot)
         self._failures = self._exhausted = 0
 
     def failed(self) -> None:
         """The profile whose turn it is did not connect."""
         self._failures += 1
-        if self._failures < self._context.config.network_attempts:
+        if self._failures >= self._context.config.network_attempts:
+            self._next()
+            self._pass_over()
+
+    def network_lost(self, slot: int) -> bool:
+        """The network of a profile is gone; returns whether that makes it another's turn."""
+        self._gone.add(slot)
+        return self._pass_over()
+
+    def network_back(self, slot: int | None, *, its_turn: bool) -> None:
+        """The network of a profile (None: all of them) can be used again; ``its_turn``: it is tried next."""
+        if slot is None:
+            self._gone.clear()
             return
+        self._gone.discard(slot)
+        slots = [profile.slot for profile in self._order]
+        if its_turn and slot in slots and slot != self.profile.slot:
+            self._place = slots.index(slot)
+            self._failures = 0
+
+    def _next(self) -> None:
+        """The next profile's turn."""
         self._failures = 0
         self._place = (self._place + 1) % len(self._order)
         self._exhausted += 1
         if self._exhausted == len(self._order):
             self._exhausted = 0
             self.round += 1
+            self._gone.clear()
+
+    def _pass_over(self) -> bool:
+        """Go on to a profile whose network is there, if there is one; returns whether it did."""
+        before = self._place
+        while self.profile.slot in self._gone and {profile.slot for profile in self._order} - self._gone:
+            self._next()
+        return self._place != before
 
     def served(self) -> None:
         """The profile whose turn it is led to a CSMS that was there."""

@@ -240,6 +240,12 @@ class Dialect16:
             return Trigger(topic, ref, possible=ref is not None)
         return None
 
+    def unhandled(self, request: Request) -> Response | None:
+        """A vendor's message is of nobody's here."""
+        if isinstance(request, v16.DataTransferRequest):
+            return v16.DataTransferResponse(status=v16.DataTransferStatus.UNKNOWN_VENDOR_ID)
+        return None
+
     def verdict(self, request: Request, verdict: Verdict, transaction: str | None) -> Response:
         """The answer to a call that :meth:`command` understood."""
         if isinstance(request, v16.RemoteStartTransactionRequest):

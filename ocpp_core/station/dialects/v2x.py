@@ -162,6 +162,15 @@ class Dialect2x:
             return _trigger(call)
         return None
 
+    def unhandled(self, request: Request) -> Response | None:
+        """A vendor's message is of nobody's here."""
+        if request.ACTION != "DataTransfer":
+            return None
+        response: Response = self._m.DataTransferResponse(
+            status=self._m.DataTransferStatusEnum.UNKNOWN_VENDOR_ID
+        )
+        return response
+
     def verdict(self, request: Request, verdict: Verdict, transaction: str | None) -> Response:
         """The answer to a call that :meth:`command` understood."""
         m = self._m
