@@ -25,6 +25,8 @@ class _Told:
     """What is known of one subject's status."""
 
     since: Stamp
+    seen: ConnectorView | None = None
+    """What its status is computed from, after the last input; None for the station itself."""
     shown: str = ""
     """As the operator was last told (1.6 words, the finest)."""
     acknowledged: str | None = None
@@ -45,19 +47,19 @@ class Availability:
         self._subjects = {ref: _Told(stamp) for ref in (STATION, *context.config.layout.refs)}
 
     def view(self, ref: ConnectorRef) -> ConnectorView | None:
-        """The view of a connector; None for the station itself."""
+        """What the status of a connector is computed from; None for the station itself."""
         return None if ref == STATION else view(self._context.evses[ref.evse], ref)
 
     def refresh(self, now: float) -> None:
-        """Notice what changed; called after every input."""
+        """Notice what changed; called after every input, and before anything is told."""
         for ref, told in self._subjects.items():
-            seen = self.view(ref)
-            if seen is None or seen.status_16 == told.shown:
+            told.seen = seen = self.view(ref)
+            if seen is None or (status := seen.status_16) == told.shown:
                 continue
-            told.shown = seen.status_16
+            told.shown = status
             told.since = self._context.clock.stamp(now)
             told.barrier = self._delivery.recorded
-            self._context.out.do(StatusChanged(ref, seen.status, seen.status_16))
+            self._context.out.do(StatusChanged(ref, seen.status, status))
 
     def forget(self) -> None:
         """The CSMS has to be told everything anew (B01.FR.05, B04.FR.01)."""
@@ -92,18 +94,19 @@ class Availability:
         """A status that differs from what the CSMS acknowledged."""
         if _RETRY in self._context.timers:
             return None
+        behind = [
+            ref
+            for ref in dialect.status_subjects(self._context.config.layout)
+            if (told := self._subjects[ref]).acknowledged != dialect.status_text(told.seen)
+            and self._delivery.told_up_to(told.barrier)
+        ]
         # 1.6 §4.9: in the order in which the statuses came about.
-        refs = dialect.status_subjects(self._context.config.layout)
-        for ref in sorted(refs, key=lambda ref: self._subjects[ref].since.mono):
-            told = self._subjects[ref]
-            news = told.acknowledged != dialect.status_text(self.view(ref))
-            if news and self._delivery.told_up_to(told.barrier):
-                return self._intent(ref, dialect, now)
-        return None
+        first = min(behind, key=lambda ref: self._subjects[ref].since.mono, default=None)
+        return None if first is None else self._intent(first, dialect, now)
 
     def _intent(self, ref: ConnectorRef, dialect: StationDialect, now: float) -> Intent | None:
         told = self._subjects[ref]
-        text = dialect.status_text(self.view(ref))
+        text = dialect.status_text(told.seen)
         moment = self._context.clock.resolve(told.since) or self._context.clock.resolve(
             self._context.clock.stamp(now)
         )
