@@ -10,7 +10,8 @@ from .poll_dial import Race
 from .socket_link import now
 from .web import Exchange, FetchError, FetchFault, Web, WebRequest
 
-_CHUNK = 16 << 10
+_CHUNK = 2 << 10
+"""Bytes read in a step: in the smallest chunks they are a few hundred events."""
 
 
 class PollFetch:

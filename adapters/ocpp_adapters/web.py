@@ -25,6 +25,9 @@ HEAD_LIMIT: Final = 16 << 10
 """Bytes of an answer's head."""
 URL_LIMIT: Final = 2048
 """Characters of a URL."""
+_CRUMB: Final = 64
+_CRUMBS: Final = 4096
+"""Pieces of a body that may be smaller than a crumb: each takes its time, whatever its size."""
 
 
 class FetchFault(StrEnum):
@@ -101,7 +104,7 @@ class Exchange:
         FetchError: it cannot be asked (URL).
     """
 
-    __slots__ = ("_accept", "_body", "_connection", "_left", "_limit", "request", "route", "whom")
+    __slots__ = ("_accept", "_body", "_connection", "_crumbs", "_left", "_limit", "request", "route", "whom")
 
     def __init__(self, request: WebRequest, web: Web, timeout: float) -> None:
         host, port, target = _taken_apart(request.url)
@@ -115,7 +118,8 @@ class Exchange:
         except ConfigurationError:
             raise FetchError(FetchFault.URL, self.whom) from None
         self._limit = request.limit
-        self._left = HEAD_LIMIT + 2 * request.limit  # chunks take as much as their data, if they are small
+        self._left = 2 * HEAD_LIMIT + request.limit + request.limit // 8  # heads, body, and what chunks add
+        self._crumbs = _CRUMBS
         self._accept = tuple(kind.lower() for kind in request.accept)
         self._body = bytearray()
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
@@ -171,9 +175,7 @@ class Exchange:
                     case h11.Response():
                         self._judge(event)
                     case h11.Data():
-                        self._body += event.data
-                        if len(self._body) > self._limit:
-                            raise self.error(FetchFault.TOO_LARGE)
+                        self._take(event.data)
                     case h11.EndOfMessage():
                         return bytes(self._body)
                     case h11.InformationalResponse():
@@ -183,6 +185,12 @@ class Exchange:
         except h11.RemoteProtocolError:
             fault = FetchFault.NOT_HTTP if data else FetchFault.ENDED
             raise self.error(fault) from None
+
+    def _take(self, data: bytes | bytearray) -> None:
+        self._body += data
+        self._crumbs -= len(data) < _CRUMB
+        if len(self._body) > self._limit or self._crumbs < 0:
+            raise self.error(FetchFault.TOO_LARGE)
 
     def _judge(self, answer: h11.Response) -> None:
         status = answer.status_code
