@@ -5,11 +5,12 @@ The same ``admit`` and sessions as :mod:`ocpp_adapters.asyncio_server`, on async
 
 import logging
 import ssl
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, TaskStatus
+from anyio import BrokenResourceError
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup, TaskStatus
 
 from ocpp_core.wire import ServerConfig, WebSocketServer
 
@@ -18,6 +19,8 @@ from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
 from .tls_wire import SecuredServer
 
+_RELIEF: Final = 0.1
+"""Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
 
 
@@ -80,6 +83,22 @@ async def serve(
         finally:
             registry.leave(connection)
 
-    async with tcp:
+    async with tcp, anyio.create_task_group() as tasks:
+        for listener in tcp.listeners:
+            assert isinstance(listener, SocketListener)
+            tasks.start_soon(_accept_all, listener, handle, tasks)
         task_status.started(bound)
-        await tcp.serve(handle)
+
+
+async def _accept_all(
+    listener: SocketListener, handle: Callable[[ByteStream], Coroutine[Any, Any, None]], tasks: TaskGroup
+) -> NoReturn:
+    """Accept until cancelled. Anyio's own loop would end, and with it the server, at the first error."""
+    while True:
+        try:
+            stream = await listener.accept()
+        except (BrokenResourceError, OSError) as error:
+            _log.warning("no connection accepted: %s", error.__cause__ or error)
+            await anyio.sleep(_RELIEF)
+        else:
+            tasks.start_soon(handle, stream)

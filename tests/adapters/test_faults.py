@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 
 from ocpp_adapters.asyncio_server import AsyncioConcurrency, serve
 from ocpp_adapters.central import Central, StationLink
@@ -19,7 +22,17 @@ from ocpp_core.csms.csms import tables_of
 from ocpp_core.store import Commit, MemoryStore, Put, Snapshot
 from ocpp_core.wire import HandshakeReceived
 from tests.adapters.charger import EASY
-from tests.adapters.servers import ADAPTERS, Adapter, Echo, RawClient, eventually, frame, raw_client, request
+from tests.adapters.servers import (
+    ADAPTERS,
+    SERVERS,
+    Adapter,
+    Echo,
+    RawClient,
+    eventually,
+    frame,
+    raw_client,
+    request,
+)
 
 STATION = {"model": "M", "vendorName": "V"}
 BOOT = json.dumps([2, "1", "BootNotification", {"reason": "PowerUp", "chargingStation": STATION}])
@@ -134,6 +147,27 @@ async def test_whatever_fails_in_a_connection_the_server_stands(adapter: Adapter
             await bad.to_the_end()
         await good.send(frame("still there?"))
         assert b"still there?" in await good.until(b"there?")
+
+
+@pytest.mark.parametrize("adapter", [it for it in SERVERS if not it.native], ids=str)
+async def test_a_connection_for_which_there_is_no_room_is_no_end(
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No descriptor is left for it. (In the native server asyncio sees to that.)"""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with adapter.serve(lambda *_: Echo()) as port, raw_client(port) as earlier:
+        await earlier.open("CP1")
+        with socket.socket() as sock:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno(), limits[1]))
+            try:
+                sock.connect(("127.0.0.1", port))
+                await eventually(lambda: "no connection accepted: [Errno 24]" in caplog.text)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            await earlier.send(frame("still there?"))
+            assert b"still there?" in await earlier.until(b"there?")
+            async with await SocketStream.from_socket(sock) as stream:
+                await RawClient(stream).open("CP2")
 
 
 def test_one_machine_that_fails_on_its_commit_keeps_no_other_waiting(
