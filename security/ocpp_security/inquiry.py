@@ -159,6 +159,8 @@ class Inquiry:
             for finding in self._findings:
                 if finding.standing is standing:
                     return finding
+        if self._links:
+            return Verdict(Standing.UNKNOWN, "whom it concerns was not asked yet")
         return Verdict(Standing.GOOD, "; ".join(finding.words for finding in self._findings))
 
     def answered(self, body: bytes, at: datetime, now: float) -> None:
