@@ -24,6 +24,7 @@ from tests.security.pki_kit import Wish, build, ec_key, name, pem, root, rsa_key
 
 ROOT = root()
 LEAF = ROOT.leaf()
+KEY = ec_key()
 
 
 def fault_of(data: bytes | str) -> Fault:
@@ -98,6 +99,22 @@ def test_a_key_that_no_signature_can_be_made_with_is_refused() -> None:
     with pytest.raises(CertificateError) as caught:
         build(name("X"), public, name("X"), ec_key(), Wish())
     assert caught.value.fault is Fault.WEAK_KEY
+
+
+@pytest.mark.requirement("M03.FR.03")
+def test_a_serial_number_that_no_message_can_carry_is_none() -> None:
+    """Installed, it would end every list of what is installed."""
+    subject = name(64 * "x")
+    longest = build(subject, KEY.public_key(), subject, KEY, Wish(serial=2**159 - 1))
+    assert hash_data(longest, longest).serial_number == f"{2**159 - 1:x}"
+    der, serial = bytearray(longest.der), (2**159 - 1).to_bytes(20, "big")
+    at = der.index(b"\x02\x14" + serial)
+    der[at : at + 2] = b"\x02\x15\x01"
+    for length in (2, 6):  # of the certificate, and of what is signed: two octets each
+        der[length : length + 2] = (int.from_bytes(der[length : length + 2], "big") + 1).to_bytes(2, "big")
+    assert x509.load_der_x509_certificate(bytes(der)).serial_number.bit_length() == 161
+    with pytest.raises(CertificateError, match="more than 20 octets"):
+        parse_der(bytes(der))
 
 
 def test_two_names_are_no_name() -> None:

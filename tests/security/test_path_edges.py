@@ -19,6 +19,7 @@ from ocpp_security.pki.path import (
     strong_key,
     strong_signature,
 )
+from ocpp_security.trust.decisions import TrustPolicy
 from tests.security.pki_kit import (
     CA_USAGE,
     DAY,
@@ -190,7 +191,7 @@ def test_a_search_verifies_no_more_signatures_than_it_may(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Certificate, "issued_by", issued_by)
     assert search(same[0].leaf(), same, [ROOT]) is Fault.PATH_TOO_LONG
-    assert len(verified) == MAX_STEPS == 64
+    assert len(verified) == MAX_STEPS == 256
     assert MAX_PATH == 8
     verified.clear()
     strangers = [ROOT.sub(f"Stranger {number}") for number in range(100)]
@@ -200,9 +201,9 @@ def test_a_search_verifies_no_more_signatures_than_it_may(monkeypatch: pytest.Mo
 
 
 def test_as_many_steps_as_there_may_be_are_made() -> None:
-    subject = x509.Name(name("Same"))
+    subject, other = x509.Name(name("Same")), ec_key().public_key()
     forged = [
-        Authority(build(subject, ec_key().public_key(), ROOT.name, ROOT.key, Wish(ca=True)), ROOT.key)
+        Authority(build(subject, other, ROOT.name, ROOT.key, Wish(ca=True)), ROOT.key)
         for _ in range(MAX_STEPS)
     ]
     own = ec_key()
@@ -213,3 +214,4 @@ def test_as_many_steps_as_there_may_be_are_made() -> None:
     # The last step is the one to the root.
     assert search(leaf, [*forged[: MAX_STEPS - 2], good], [ROOT]) == certificates(leaf, good, ROOT)
     assert search(leaf, [*forged[: MAX_STEPS - 1], good], [ROOT]) is Fault.BAD_SIGNATURE
+    assert (TrustPolicy().max_entries or 0) < MAX_STEPS

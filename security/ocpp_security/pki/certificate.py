@@ -30,6 +30,9 @@ MAX_CERTIFICATE_SIZE = 16_384
 MAX_CERTIFICATES = 64
 """Certificates in one bundle."""
 
+MAX_SERIAL = 40
+"""Hexadecimal digits of a serial number: RFC 5280's 20 octets, and what CertificateHashDataType takes."""
+
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _BLOCK = re.compile(_BEGIN + rb"([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 _UNDERSTOOD = frozenset(
@@ -177,6 +180,8 @@ def _read(certificate: x509.Certificate) -> Certificate:
     key = certificate.public_key()
     if not isinstance(key, PublicKey):
         raise CertificateError(Fault.WEAK_KEY, type(key).__name__)
+    if len(f"{certificate.serial_number:x}") > MAX_SERIAL:
+        raise CertificateError(Fault.MALFORMED, "serial number of more than 20 octets")
     der = certificate.public_bytes(Encoding.DER)
     constraints = _extension(extensions, x509.BasicConstraints)
     purposes = _extension(extensions, x509.ExtendedKeyUsage)

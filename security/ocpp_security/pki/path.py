@@ -20,8 +20,9 @@ from .certificate import Certificate, PublicKey
 
 MAX_PATH = 8
 """Certificates in a path, leaf and anchor included; ISO 15118 has at most four."""
-MAX_STEPS = 64
-"""Issuers tried before a search is given up: many CAs of one name must not cost exponential time."""
+MAX_STEPS = 256
+"""Issuers tried before a search is given up: many CAs of one name must not cost exponential time. A store
+that is full of roots of one name is searched to its end."""
 
 _STRONG_HASHES = (SHA256, SHA384, SHA512)
 _WITHOUT_HASH = frozenset({SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448})
