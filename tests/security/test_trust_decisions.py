@@ -233,6 +233,19 @@ def test_what_another_use_relies_on_does_not_matter() -> None:
     assert delete(inventory, OLD, OLD, in_use=OLD).changes == (RemoveCa(V2G, Shelf.ANCHOR, OLD.certificate),)
 
 
+@pytest.mark.requirement("M04.FR.02", "M04.FR.03", "1.6-M04.FR.02")
+def test_a_root_of_several_uses_goes_from_all_or_stays_for_all() -> None:
+    """Accepted means that it is not trusted any more, whatever for."""
+    for uses in ((MF, V2G), (CSMS, V2G)):
+        inventory = holding(*((use, OLD) for use in uses), (CSMS, OTHER))
+        assert delete(inventory, OLD, OLD).changes == tuple(
+            RemoveCa(use, Shelf.ANCHOR, OLD.certificate) for use in uses
+        )
+    last = holding((MF, OLD), (V2G, OLD), (CSMS, OLD))
+    assert delete(last, OLD, OLD) == Decision(Status.FAILED, Fault.LAST_OF_ITS_KIND, OLD.certificate.subject)
+    assert delete(inventory, OLD, OLD, in_use=OLD).fault is Fault.IN_USE
+
+
 @pytest.mark.requirement("M04.FR.02", "M04.FR.03")
 def test_a_chain_goes_by_its_leaf_and_stays_while_it_is_used() -> None:
     inventory = holding((V2G, V2G_ROOT), leaves=(SECC,))

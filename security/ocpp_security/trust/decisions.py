@@ -196,7 +196,7 @@ def decide_delete(
     for use in TrustUse:
         for certificate in inventory.anchors.get(use, ()):
             if inventory.named(certificate, name):
-                return _delete_anchor(inventory, policy, use, certificate, in_use)
+                return _delete_root(inventory, policy, certificate, in_use)
     fallback = inventory.fallback
     if fallback is not None and inventory.named(fallback, name):
         if fallback.fingerprint in in_use:
@@ -216,6 +216,20 @@ def _delete_leaf(leaf: Leaf, named: Certificate, in_use: frozenset[str]) -> Deci
     if leaf.certificate.fingerprint in in_use:
         return Decision(Status.FAILED, Fault.IN_USE, named.subject)
     return Decision(Status.ACCEPTED, changes=(RemoveLeaf(leaf),))
+
+
+def _delete_root(
+    inventory: Inventory, policy: TrustPolicy, certificate: Certificate, in_use: frozenset[str]
+) -> Decision:
+    """Hash data name a certificate, not a use of it: it goes from all, or stays for all."""
+    changes: list[Change] = []
+    for use in TrustUse:
+        if certificate in inventory.anchors.get(use, ()):
+            decision = _delete_anchor(inventory, policy, use, certificate, in_use)
+            if decision.status is not Status.ACCEPTED:
+                return decision
+            changes += decision.changes
+    return Decision(Status.ACCEPTED, changes=tuple(changes))
 
 
 def _delete_anchor(
