@@ -18,9 +18,10 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_core.entropy import Entropy
+from ocpp_core.messages import Request, Response
 from ocpp_core.station import Station
 
-from .anyio_link import Alarm, ClientStream, Dial, dial, in_thread, unwrap
+from .anyio_link import Alarm, AnyioConcurrency, ClientStream, Dial, dial, in_thread, unwrap
 from .routes import Route, Routes, RouteTable
 from .station_runner import Hardware, Observer, Runner, StationSession, committer_for, nobody
 from .stores import Committer, Store
@@ -41,7 +42,7 @@ class StationRunner(Runner):
         entropy: Entropy,
         dial: Dial,
     ) -> None:
-        super().__init__(station, routes, hardware, observe, committer)
+        super().__init__(station, routes, hardware, observe, committer, AnyioConcurrency(tasks))
         self._tasks = tasks
         self._entropy = entropy
         self._dial = dial
@@ -56,6 +57,15 @@ class StationRunner(Runner):
         """As if the mains had gone: no goodbye, nothing more is carried out, the context ends."""
         super().power_off()
         self._tasks.cancel_scope.cancel()
+
+    async def call(self, request: Request, *, timeout: float | None = None) -> Response:
+        """Call the CSMS when its turn comes, and wait for the response; see :meth:`.Station.call`.
+
+        Raises:
+            CallFailedError: there is no response, and will be none. LocalProtocolError: no CSMS has accepted
+            the station, too many calls wait, or the request is not one to send.
+        """
+        return await self._call(request, timeout)
 
     async def run(self) -> None:
         """Keep time until cancelled."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
+from ocpp_core import LocalProtocolError
+
 Outcome = TypeVar("Outcome")
 
 
@@ -51,8 +53,10 @@ class Outcomes(Generic[Outcome]):
             waiting.event.set()
 
     async def wait(self, call_id: str, given_up: Callable[[], None]) -> Outcome:
-        """Wait for an expected call. If the waiting is cancelled before it has ended, ``given_up`` is
-        called."""
+        """Wait for an expected call. If the waiting ends before it, ``given_up`` is called.
+
+        Raises LocalProtocolError after :meth:`abandon`.
+        """
         waiting = self._waiting[call_id]
         try:
             await waiting.event.wait()
@@ -60,8 +64,14 @@ class Outcomes(Generic[Outcome]):
             del self._waiting[call_id]
             if waiting.outcome is None:
                 given_up()
-        assert waiting.outcome is not None
+        if waiting.outcome is None:
+            raise LocalProtocolError("nothing is carried out any more")
         return waiting.outcome
+
+    def abandon(self) -> None:
+        """No call will end any more: whoever waits gets a LocalProtocolError."""
+        for waiting in self._waiting.values():
+            waiting.event.set()
 
 
 class _Waiting(Generic[Outcome]):

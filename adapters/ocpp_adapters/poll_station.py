@@ -19,9 +19,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ocpp_core.entropy import Entropy
+from ocpp_core.messages import Request, Response
 from ocpp_core.station import Station
 
-from .poll import Poll
+from .poll import Poll, Task
 from .poll_dial import Dial, Dialling, OnItsWay
 from .poll_link import Carried
 from .routes import Route, Routes, RouteTable
@@ -46,7 +47,7 @@ class StationRunner(Runner):
         entropy: Entropy,
         dial: Dial,
     ) -> None:
-        super().__init__(station, routes, hardware, observe, inline(store))
+        super().__init__(station, routes, hardware, observe, inline(store), poll)
         self.armed = math.inf
         self._poll = poll
         self._entropy = entropy
@@ -59,6 +60,13 @@ class StationRunner(Runner):
     def gone(self) -> bool:
         """After :meth:`leave`: whether the link is closed."""
         return self._leaving and self._link is None
+
+    def call(self, request: Request, *, timeout: float | None = None) -> Task[Response]:
+        """Call the CSMS; response and errors are the task's.
+
+        They are those of :meth:`ocpp_adapters.anyio_station.StationRunner.call`.
+        """
+        return self._poll.spawn(self._call(request, timeout))
 
     def leave(self) -> None:
         """Close the link, and open no further one; step on until it is :attr:`gone`."""

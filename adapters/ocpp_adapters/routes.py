@@ -96,11 +96,26 @@ class RouteTable:
                 _check(route.config, profile)
             self._routes[profile.slot] = tuple(_with(route, ssl_context) for route in several)
 
+    def slots(self, network: int | str) -> list[int]:
+        """The network profiles meant by a slot, or all of whose routes leave by an interface or address."""
+        return slots_by(self._routes, network)
+
     def choose(self, action: OpenLink) -> Route:
         """The route by which a link is to be opened, with the versions to offer."""
         several = self._routes[action.slot]
         route = several[action.round % len(several)]
         return replace(route, config=replace(route.config, subprotocols=tuple(action.versions)))
+
+
+def slots_by(routes: Mapping[int, Sequence[Route]], network: int | str) -> list[int]:
+    """The slots meant by one of them, or those all of whose routes are bound to an interface or address."""
+    if isinstance(network, int):
+        return [network]
+    return [
+        slot
+        for slot, several in routes.items()
+        if all(network in (route.binding.interface, route.binding.source) for route in several)
+    ]
 
 
 def route_of(config: ClientConfig | Route, ssl_context: ssl.SSLContext | None = None) -> Route:

@@ -13,9 +13,12 @@ from typing import Any, Protocol, TypeAlias
 from ocpp_core import OcppError
 from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.metering import Quantity
+from ocpp_core.messages import Request, Response
 from ocpp_core.rpc import SendFrame
 from ocpp_core.station import (
     LINK_EVENTS,
+    CallFailed,
+    CallSucceeded,
     CloseLink,
     DoLock,
     DoPower,
@@ -27,8 +30,10 @@ from ocpp_core.station import (
 from ocpp_core.store import Commit, MemoryStore
 from ocpp_core.wire import Closed, FailureReason, HandshakeFailed, Text
 
+from .calls import Concurrency, Outcomes
 from .host import Host
 from .routes import Route, Routes, RouteTable
+from .rpc_link import CallFailedError
 from .sessions import Session, TextLink
 from .stores import Committer, Done, Store, Submit, attempt, inline
 from .tls_failures import TlsFault, diagnose, diagnosis
@@ -108,6 +113,7 @@ class Runner:
         hardware: Hardware,
         observe: Observer,
         committer: Committer,
+        concurrency: Concurrency,
     ) -> None:
         self.station = station
         self._routes = routes
@@ -118,6 +124,7 @@ class Runner:
         """By which it was dialled."""
         self._opening = False
         """The station waits to hear what became of its OpenLink."""
+        self._outcomes: Outcomes[CallSucceeded | CallFailed] = Outcomes(concurrency)
         self._host = Host(station, committer, self._perform, self.now, self._settled)
 
     # The clock, the alarm and the way to dial.
@@ -162,9 +169,37 @@ class Runner:
         """
         self._routes = RouteTable(routes, self.station.config)
 
+    def network_lost(self, network: int | str) -> None:
+        """A network is gone, by a network profile's slot, or an interface or source address of routes.
+
+        A link by it is cut, and the next profile dialled at once; see :meth:`.Station.network_lost`.
+        Nothing happens if no route is bound to that interface, so that every one may be told of. Raises
+        LocalProtocolError for a slot that is no profile's.
+        """
+        with self.turn() as now:
+            for slot in self._routes.slots(network):
+                self.station.network_lost(now, slot)
+
+    def network_back(self, network: int | str | None = None) -> None:
+        """A network, as for :meth:`network_lost`, can be used again (None: all): a wait for it is over."""
+        with self.turn() as now:
+            for slot in (None,) if network is None else self._routes.slots(network):
+                self.station.network_back(now, slot)
+
+    async def _call(self, request: Request, timeout: float | None) -> Response:
+        """The software's own call, awaited on whatever loop there is."""
+        with self.turn() as now:
+            call_id = self.station.call(request, now, timeout=timeout)
+            self._outcomes.expect(call_id)
+        outcome = await self._outcomes.wait(call_id, lambda: None)
+        if isinstance(outcome, CallFailed):
+            raise CallFailedError(outcome)
+        return outcome.response
+
     def power_off(self) -> None:
         """As if the mains had gone: no goodbye, nothing more is carried out."""
         self._host.stop()
+        self._outcomes.abandon()
         self._stop_dialling()
         if self._link is not None:
             self._link.abort()
@@ -202,11 +237,10 @@ class Runner:
                 self._opening = True
                 self._route = self._routes.choose(action)
                 self._open_link(self._route)
-            case CloseLink(code, reason):
-                if self._link is not None:
-                    self._link.close(code, reason)
-                else:
-                    self._give_up()
+            case CloseLink(code, reason, abort):
+                self._close(code, reason, abort=abort)
+            case CallSucceeded() | CallFailed():
+                self._outcomes.settle(action.call_id, action)
             case DoPower(evse, on):
                 self._hardware.switch_power(evse, on)
             case DoLock(ref, locked):
@@ -218,6 +252,14 @@ class Runner:
     def _attach(self, link: ClientLink) -> None:
         """A connection is there; its handshake begins."""
         self._link = link
+
+    def _close(self, code: int, reason: str, *, abort: bool) -> None:
+        if self._link is None:
+            self._give_up()
+        elif abort:
+            self._link.abort()
+        else:
+            self._link.close(code, reason)
 
     def _give_up(self) -> None:
         """Without a link yet: there will be none."""

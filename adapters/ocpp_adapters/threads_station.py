@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from ocpp_core.entropy import Entropy
+from ocpp_core.messages import Request, Response
 from ocpp_core.station import Station
 
 from .routes import Route, Routes, RouteTable
@@ -55,7 +56,7 @@ class StationRunner(Runner):
         entropy: Entropy,
         dial: Dial | None,
     ) -> None:
-        super().__init__(station, routes, hardware, observe, committer)
+        super().__init__(station, routes, hardware, observe, committer, monitor)
         self._monitor = monitor
         self._entropy = entropy
         self._dial = dial
@@ -75,6 +76,13 @@ class StationRunner(Runner):
         """Give the station inputs, from any thread; see :meth:`.Runner.turn`."""
         with self._monitor, super().turn() as moment:
             yield moment
+
+    def call(self, request: Request, *, timeout: float | None = None) -> Response:
+        """Call the CSMS and wait for the response, from any thread but not within a turn; it blocks.
+
+        Raises what :meth:`ocpp_adapters.anyio_station.StationRunner.call` raises.
+        """
+        return self._monitor.run(self._call(request, timeout))
 
     def power_off(self) -> None:
         """As if the mains had gone: no goodbye, nothing more is carried out."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ocpp_adapters.asyncio_server import AsyncioConcurrency
 from ocpp_adapters.host import HELD_FRAMES
 from ocpp_adapters.routes import Route, RouteTable
 from ocpp_adapters.station_runner import Runner
@@ -47,7 +48,7 @@ class Bare(Runner):
         self.seen: list[Any] = []
         station = Station(config(), SeededEntropy(0), 0.0)
         routes = RouteTable(ClientConfig(url=URL), station.config)
-        super().__init__(station, routes, Charger(), self.seen.append, self._commit)
+        super().__init__(station, routes, Charger(), self.seen.append, self._commit, AsyncioConcurrency())
 
     def _commit(self, commit: Commit, done: Callable[[StoreWriteError | None], None]) -> None:
         self.done.append(done)
