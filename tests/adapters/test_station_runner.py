@@ -23,7 +23,7 @@ URL = "ws://csms.example/CP1"
 class Link:
     """A station's end of a link that is open."""
 
-    identity, subprotocol = "CP1", "ocpp2.0.1"
+    identity, subprotocol, tls = "CP1", "ocpp2.0.1", None
 
     def __init__(self) -> None:
         self.held = self.cut = False
