@@ -51,6 +51,8 @@ class Polled(Adapter):
     """A poll, stepped by a task of the test's loop."""
 
     poll: Poll = field(default_factory=Poll)
+    direct: bool = False
+    """Admissions wait for the poll's events, not for the test's loop."""
 
     def __str__(self) -> str:
         return "poll"
@@ -63,7 +65,8 @@ class Polled(Adapter):
                 decision = admit(handshake, peer)
                 return decision if isinstance(decision, Session | Reject) else self._later(decision, tasks)
 
-            server = poll_server.serve(self.poll, ask, "127.0.0.1", **options)
+            asked = admit if self.direct else ask
+            server = poll_server.serve(self.poll, asked, "127.0.0.1", **options)
             tasks.start_soon(self._run)
             yield server.port
             server.close()
@@ -106,6 +109,8 @@ class Threaded(Adapter):
     """Threads beside the test's loop; an admission that is a coroutine waits in its thread."""
 
     monitor: Monitor = field(default_factory=Monitor)
+    direct: bool = False
+    """Admissions that are coroutines block their thread."""
 
     def __str__(self) -> str:
         return "threads"
@@ -124,7 +129,8 @@ class Threaded(Adapter):
 
                 return portal.call(wait)
 
-            server = threads_server.serve(ask, "127.0.0.1", monitor=self.monitor, **options)
+            asked = admit if self.direct else ask
+            server = threads_server.serve(asked, "127.0.0.1", monitor=self.monitor, **options)
             try:
                 yield server.port
             finally:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from ocpp_adapters.tls_policy import Credential, files
 
@@ -146,6 +146,8 @@ def _build(
     purposes: tuple[x509.ObjectIdentifier, ...] = (),
     since: timedelta = -DAY,
     until: timedelta = DAY,
+    responder: str | None = None,
+    list_at: str | None = None,
 ) -> x509.Certificate:
     subject = _name(common_name, organization)
     if usage is None:
@@ -169,6 +171,13 @@ def _build(
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    if responder is not None:
+        oid, url = AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder)
+        access = x509.AuthorityInformationAccess([x509.AccessDescription(oid, url)])
+        builder = builder.add_extension(access, critical=False)
+    if list_at is not None:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(list_at)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
     return builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
 
 

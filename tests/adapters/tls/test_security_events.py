@@ -16,6 +16,7 @@ import pytest
 from ocpp_adapters import anyio_station, poll_station, threads_station
 from ocpp_adapters.central import Central
 from ocpp_adapters.poll import Poll
+from ocpp_adapters.routes import Route
 from ocpp_adapters.sessions import Decision, Peer, Reject
 from ocpp_adapters.stores import MemoryStores
 from ocpp_adapters.threads_monitor import Monitor
@@ -42,7 +43,7 @@ class Encounter:
     """
 
     version: OcppVersion
-    url: ClientConfig
+    url: ClientConfig | Route
     trust: ssl.SSLContext
     mend: Callable[[], object]
     """Nothing is wrong with the CSMS any longer."""
@@ -51,6 +52,8 @@ class Encounter:
     seen: list[StationAction | Text] = field(default_factory=list)
     mended: bool = False
     done_at: float | None = None
+    poll: Poll = field(default_factory=Poll)
+    """Of the station that has one."""
 
     def station(self, now: float) -> Station:
         return Station(config(self.version), os.urandom, now)
@@ -121,7 +124,7 @@ def on_threads(encounter: Encounter) -> Station:
 
 def on_poll(encounter: Encounter) -> Station:
     station = encounter.station(time.monotonic())
-    with Poll() as poll:
+    with encounter.poll as poll:
         runner = poll_station.connect_station(
             poll,
             station,
