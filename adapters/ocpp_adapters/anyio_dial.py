@@ -1,5 +1,6 @@
 """A connection on its way on asyncio or trio: a dialler, and a task for each of its sockets."""
 
+import errno
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +12,9 @@ from anyio import CapacityLimiter
 from anyio.abc import ByteStream, SocketStream, TaskGroup
 from anyio.lowlevel import RunVar
 
-from .binding import DialError, SocketAddress, begin, explain, finish, look_up
+from .binding import DialError, SocketAddress, begin, dial_error, explain, finish, look_up
 from .dialler import Abandon, Action, Connect, Connected, DialFailed, Dialler, Lookup, Send
+from .proxy import authority
 from .routes import Route
 
 _CHUNK = 4 << 10
@@ -44,10 +46,19 @@ async def connect(route: Route) -> ByteStream:
     race = _Race(route)
     try:
         await race.run()
-        return await SocketStream.from_socket(race.result())
+        return await _stream_of(race.result(), route)
     except BaseException:
         race.close()
         raise
+
+
+async def _stream_of(connection: socket.socket, route: Route) -> ByteStream:
+    try:
+        return await SocketStream.from_socket(connection)
+    except ValueError as error:  # it was reset since: to anyio, not connected
+        hop = route.config.endpoint if route.proxy is None else route.proxy
+        words = f"{authority(hop.host, hop.port)}: closed the connection at once"
+        raise dial_error(errno.ECONNRESET, words) from error
 
 
 class _Race:

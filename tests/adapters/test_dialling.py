@@ -1,17 +1,23 @@
 """A station whose CSMS cannot be reached properly tries again, whatever went wrong."""
 
+import errno
 import os
 import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from ocpp_adapters import anyio_dial
 from ocpp_adapters.anyio_station import connect_station
+from ocpp_adapters.binding import DialError, finish
+from ocpp_adapters.routes import Route
 from ocpp_core.station import LinkChanged, Station, StationAction
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig, Text
@@ -88,3 +94,23 @@ async def test_a_link_called_off_in_the_turn_that_asked_for_it_is_never_opened()
             station.disconnect(now)
         await eventually(lambda: station.state(anyio.current_time())["connection"]["state"] == "idle")
     await listener.aclose()
+
+
+async def test_a_connection_that_is_reset_before_it_is_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To anyio that is a mistake of its caller's, in the field one of the CSMS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reset_at_once(sock: socket.socket, *arguments: Any) -> None:
+            finish(sock, *arguments)
+            accepted, _ = listener.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            with suppress(OSError):
+                while sock.getpeername():
+                    pass
+
+        monkeypatch.setattr(anyio_dial, "finish", reset_at_once)
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/CP1"
+        with pytest.raises(DialError, match="closed the connection at once") as caught:
+            await anyio_dial.connect(Route(config=ClientConfig(url=url)))
+    assert caught.value.errno == errno.ECONNRESET
