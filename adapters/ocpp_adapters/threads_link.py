@@ -1,6 +1,7 @@
 """A driver carried by two threads: one reads, one writes and keeps the time. Both block, neither polls."""
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ from .server_driver import Registry
 from .socket_link import READ_SIZE, ServerSocket, SocketDriver
 from .threads_monitor import Monitor
 
+_log = logging.getLogger(__name__)
 _NOTICED: Final = 0.1
 """Seconds after which a connection on its way notices that it is given up."""
 _PATIENCE: Final = 1.0
@@ -71,7 +73,7 @@ class Carried:
         self._writer = threading.Thread(target=self._write_all, name="ocpp-writer", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin. Raises RuntimeError: the system has no thread for it, which is the caller's to end."""
         threading.Thread(target=self.run, name="ocpp-reader", daemon=True).start()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -80,18 +82,23 @@ class Carried:
 
     def run(self) -> None:
         """Carry the link to its end in this thread, which does not hold the monitor, and one more."""
-        with self._monitor:
-            self._driver.begin()
-        self._writer.start()
         try:
+            self._writer.start()
+            with self._monitor:
+                self._driver.begin()
             while data := self._read():
                 with self._monitor:
                     self._driver.received(data)
+        except RuntimeError as error:
+            if self._writer.ident is not None:
+                raise
+            _log.warning("%s: cut off, there is no thread for it: %s", self._driver.identity, error)
         finally:
             with self._monitor:
                 self._driver.lost()
             self._shut()
-            self._writer.join()
+            if self._writer.ident is not None:
+                self._writer.join()
             self._socket.close()
             with self._monitor:
                 self.done = True

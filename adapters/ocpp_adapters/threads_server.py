@@ -120,9 +120,14 @@ class Server:
             driver = ThreadSafeServer(
                 connection, self._registry, self._monitor, ssl_context=self._ssl_context
             )
-            if self._registry.enter(driver):
+            if not self._registry.enter(driver):
+                connection.close()
+                return
+            try:
                 Carried(driver, self._monitor).start()
-            else:
+            except RuntimeError as error:
+                _log.warning("cut off, there is no thread for it: %s", error)
+                driver.lost()
                 connection.close()
 
     async def _ask(self, handshake: HandshakeReceived, peer: Peer) -> Decision:

@@ -140,8 +140,14 @@ class StationRunner(Runner):
         if self._attempts >= _HANGING:
             self._dial_failed(TimeoutError("earlier attempts still hang, in a look-up or with a key"))
             return
-        self._dialling = attempt = Dialling()
-        threading.Thread(target=self._connect, args=(route, attempt), name="ocpp-link", daemon=True).start()
+        attempt = Dialling()
+        thread = threading.Thread(target=self._connect, args=(route, attempt), name="ocpp-link", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._dial_failed(OSError(f"there is no thread for it: {error}"))
+            return
+        self._dialling = attempt
         self._attempts += 1
 
     def _stop_dialling(self) -> None:

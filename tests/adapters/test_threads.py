@@ -258,6 +258,41 @@ def test_threads_end_with_what_they_are_for() -> None:
     eventually(lambda: not set(threading.enumerate()) - before)
 
 
+def no_thread_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has none for the next of that name."""
+    start, due = threading.Thread.start, [name]
+
+    def moody(thread: threading.Thread) -> None:
+        if thread.name in due:
+            due.remove(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", moody)
+
+
+@pytest.mark.parametrize("name", ["ocpp-reader", "ocpp-writer"])
+def test_a_link_without_threads_is_cut_off_and_the_next_served(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with csms() as (server, _):
+        no_thread_for(name, monkeypatch)
+        with dial(Route(config=at(server.port)), 5) as unlucky:
+            assert unlucky.recv(1) == b""
+        with open_rpc(at(server.port)) as link:
+            assert send(link, "x") == "x"
+    assert "there is no thread for it: can't start new thread" in caplog.text
+
+
+def test_a_station_without_a_thread_to_dial_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    csms = Central2()
+    with serve(lambda *_: csms.central.session(), "127.0.0.1", monitor=csms.monitor) as server:
+        no_thread_for("ocpp-link", monkeypatch)
+        with station_at(server.port, MemoryStore()) as (runner, _, seen):
+            eventually(lambda: accepted(runner))
+        assert "unreachable: there is no thread for it" in str(seen)
+
+
 def test_limits_hold() -> None:
     with csms(limits=Limits(handshakes=1)) as (server, _), ExitStack() as stack:
         route = Route(config=at(server.port))
