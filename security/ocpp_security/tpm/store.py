@@ -1,14 +1,15 @@
 """Keys in a TPM, their wrapped blobs or persistent handles named by files, beside keys that are not in it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from ..keys import disk, tss2
-from ..keys.errors import KeyFormatError
+from ..keys.errors import KeyFormatError, KeyStoreError
 from ..keys.files import FileKeyStore
 from ..keys.secret import SecretSource, no_secret
 from ..keys.store import KeyAlgorithm, PrivateKey, PublicKey
 from .connection import Esapi, Handle, Place, TpmConnection
-from .errors import TpmError
+from .errors import TpmAbsentError
 from .keys import TpmKey, checked_public, read_public, template_for
 from .provider import Provider
 
@@ -73,6 +74,7 @@ class TpmKeyStore(FileKeyStore):
         """Keep a key of this store in the TPM itself, where it need not be loaded before use.
 
         The file goes on to hold the blob, too: should the handle come to be another key's, the blob is used.
+        If power loss has left the key behind the handle already, only the file is written.
 
         Raises:
             TpmHandleError: the handle is taken. TpmFullError: no room for persistent keys. KeyFormatError:
@@ -87,8 +89,9 @@ class TpmKeyStore(FileKeyStore):
         def evict(esapi: Esapi, key: Handle, _session: Handle) -> None:
             esapi.tr_close(esapi.evict_control(ESYS_TR.OWNER, key, handle))
 
-        doing = f"making key {name!r} persistent"
-        self._connection.with_key(doing, file.wrapped, self._auth(name), evict)
+        if not self._holds(handle, file.wrapped):
+            doing = f"making key {name!r} persistent"
+            self._connection.with_key(doing, file.wrapped, self._auth(name), evict)
         disk.replace(path, tss2.KeyFile(handle, file.wrapped).encode())
         return self._key(name, path, file.wrapped, handle)
 
@@ -96,6 +99,7 @@ class TpmKeyStore(FileKeyStore):
         """See :meth:`KeyStore.delete`.
 
         A key that :meth:`persist` put into the TPM is removed from there, too; one that was adopted stays.
+        Also TpmError: it could not be removed from there, and its file stays, so that it can be later.
         """
         path = self._path(name)
         data = disk.read(path)
@@ -114,9 +118,11 @@ class TpmKeyStore(FileKeyStore):
         if file.wrapped is None:
             assert file.handle is not None
             return self._tpm_key(name, self._public_behind(file.handle), file.handle, path)
-        if file.handle is not None and self._holds(file.handle, file.wrapped):
-            return self._key(name, path, file.wrapped, file.handle)
-        return self._key(name, path, file.wrapped, file.wrapped)
+        place: Place = file.wrapped
+        with suppress(TpmAbsentError):  # the blob will do when it is there again
+            if file.handle is not None and self._holds(file.handle, file.wrapped):
+                place = file.handle
+        return self._key(name, path, file.wrapped, place)
 
     def _key(self, name: str, path: Path, wrapped: tss2.WrappedKey, place: Place) -> PrivateKey:
         return self._tpm_key(name, read_public(wrapped.public), place, path)
@@ -132,10 +138,12 @@ class TpmKeyStore(FileKeyStore):
         return self._connection.with_key(f"looking at {handle:#x}", handle, None, read)
 
     def _holds(self, handle: int, wrapped: tss2.WrappedKey) -> bool:
-        """Whether the key of a blob is behind a handle; not, too, if the TPM does not say."""
+        """Whether the key of a blob is behind a handle. Raises TpmAbsentError."""
         try:
             return self._public_behind(handle) == read_public(wrapped.public)
-        except TpmError:
+        except TpmAbsentError:
+            raise
+        except KeyStoreError:  # nothing is, or something else
             return False
 
     def _remove_persistent(self, name: str, handle: int) -> None:

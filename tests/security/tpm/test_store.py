@@ -17,6 +17,7 @@ from ocpp_security.keys import (
     KeyNotFoundError,
     KeyUnsuitableError,
     SoftwareKey,
+    disk,
     one_secret,
 )
 from ocpp_security.keys.tss2 import KeyFile, parse
@@ -113,6 +114,42 @@ def test_a_persistent_key_is_used_without_loading_it(folder: Path, connection: A
     assert loaded_objects(connection) == 0
     with pytest.raises(KeyFormatError, match="already"):
         store.persist("leaf", next(HANDLES))
+
+
+def test_power_loss_between_the_handle_and_the_file(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is behind the handle, and its file does not say so: the handle is not lost to everybody."""
+    handle = next(HANDLES)
+    public = store.create("leaf").public_octets
+    with monkeypatch.context() as patch:
+
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(disk, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.persist("leaf", handle)
+    assert signs(store.load("leaf"))
+    assert store.persist("leaf", handle).public_octets == public
+    store.delete("leaf")
+    with pytest.raises(tpm.TpmHandleError):
+        store.adopt("again", handle)
+
+
+def test_a_key_that_cannot_leave_the_tpm_now_can_later(folder: Path) -> None:
+    """Without its file nobody could remove it any more, and the TPM would fill up with such keys."""
+    handle = next(HANDLES)
+    with SoftwareTpm() as chip, tpm.TpmConnection(chip.tcti) as connection:
+        store = tpm.TpmKeyStore(folder, connection)
+        store.create("leaf")
+        store.persist("leaf", handle)
+        chip.stop()
+        with pytest.raises(tpm.TpmLostError):
+            store.delete("leaf")
+        assert store.load("leaf").public_octets
+        chip.start()
+        store.delete("leaf")
+        with pytest.raises(tpm.TpmHandleError):
+            store.adopt("again", handle)
 
 
 def test_a_deleted_key_leaves_the_tpm(folder: Path, store: Any) -> None:
