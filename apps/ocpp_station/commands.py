@@ -28,6 +28,8 @@ _VARIABLE = (
 )
 _FAULT = (Member("evse", whole(0)), Member("connector", whole(1)))
 
+_NETWORK = (Member("slot", whole(0)), Member("interface", text(40)))
+
 REPORTS = {
     "security_event": Verb(
         "security_event",
@@ -112,6 +114,10 @@ STATION_COMMANDS: tuple[Verb, ...] = (
     ),
     Verb("connect", (Member("slot", whole(0)),)),
     Verb("disconnect", (Member("slot", whole(0)),)),
+    Verb("network_lost", _NETWORK),
+    Verb("network_back", _NETWORK),
+    Verb("held"),
+    Verb("release", (Member("csms", TEXT, required=True), Member("to", TEXT))),
     Verb("cut", (Member("half_open", FLAG),)),
     Verb("mend", (Member("half_open", FLAG),)),
     Verb("power_cycle", (Member("off_seconds", number(0, _MAX_SECONDS)),)),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ocpp_core.station import (
+    FactHandedOver,
     LinkChanged,
     Notice,
     OpenLink,
@@ -43,6 +44,8 @@ def event_of(action: StationAction | Text, *, slots: bool = False) -> Event | No
             return _transaction(action)
         case RegistrationChanged():
             return {"event": "notice", "kind": "registration", "status": action.status}
+        case FactHandedOver():
+            return _handed_over(action)
         case Notice():
             return {"event": "notice", "kind": action.kind, "detail": action.detail}
         case _:
@@ -58,6 +61,26 @@ def _connection(action: LinkChanged) -> Event:
 
 def _slot(action: OpenLink | LinkChanged, slots: bool) -> Event:
     return {"slot": action.slot} if slots else {}
+
+
+def _handed_over(action: FactHandedOver) -> Event:
+    """What no CSMS will hear of: enough to bill it by hand."""
+    fact = action.fact
+    return {
+        "event": "notice",
+        "kind": "fact handed over",
+        "csms": action.csms,
+        "version": action.version,
+        "csms_id": action.csms_id,
+        "attempted": action.attempted,
+        "transaction": fact.transaction,
+        "evse": fact.evse,
+        "phase": fact.phase.lower(),
+        "trigger": fact.trigger,
+        "token": fact.driver.value if fact.driver else None,
+        "meter_wh": fact.meter_wh,
+        "utc_ms": fact.at.utc_ms,
+    }
 
 
 def _transaction(action: TransactionChanged) -> Event:

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from anyio.abc import ByteStream
 from ocpp_adapters.anyio_station import StationRunner, connect_station
 from ocpp_adapters.anyio_tls import secure
 from ocpp_adapters.recorder import recording
-from ocpp_adapters.routes import Route
+from ocpp_adapters.routes import Route, slots_by
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import Store
 from ocpp_control import CommandError, Id, LineReader, LineWriter, parse
@@ -101,7 +102,8 @@ class StationProcess:
             anyio.current_time,
             self._emit,
         )
-        self._verbs = Verbs(self._emulator, self._network, self._wall_clock, self)
+        slots_of = partial(slots_by, launch.routes)
+        self._verbs = Verbs(self._emulator, self._network, self._wall_clock, self, slots_of)
 
     def _build(self, config: StationConfig, now: float) -> Station:
         record = self._launch.record

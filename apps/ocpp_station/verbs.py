@@ -46,11 +46,20 @@ class Outcome:
 class Verbs:
     """Performs commands: what changes the station at once, what changes the world around it after the answer.
 
-    One method per verb, whose parameters are the verb's members.
+    One method per verb, whose parameters are the verb's members. ``slots_by`` tells the network profiles that
+    leave by an interface or address.
     """
 
-    def __init__(self, emulator: Emulator, network: Network, wall_clock: WallClock, power: Power) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        network: Network,
+        wall_clock: WallClock,
+        power: Power,
+        slots_by: Callable[[str], list[int]],
+    ) -> None:
         self._emulator = emulator
+        self._slots_by = slots_by
         self._network = network
         self._wall_clock = wall_clock
         self._power = power
@@ -112,6 +121,31 @@ class Verbs:
             raise CommandError(f"network profile {slot} is not in use; allowed: {current}")
         self._emulator.powered.disconnect(now)
 
+    def _network_lost(self, now: float, **network: Any) -> None:
+        for slot in self._networks(**network):
+            self._emulator.powered.network_lost(now, slot)
+
+    def _network_back(self, now: float, **network: Any) -> None:
+        for slot in self._networks(**network):
+            self._emulator.powered.network_back(now, slot)
+
+    def _networks(self, slot: int | None = None, interface: str | None = None) -> list[int] | list[None]:
+        """The network profiles that are meant; None: the one in use, or all."""
+        if interface is None:
+            return [None] if slot is None else [slot]
+        if slot is not None:
+            raise CommandError("slot or interface, not both")
+        slots = self._slots_by(interface)
+        if not slots:
+            raise CommandError(f"no network profile leaves by {interface} alone")
+        return slots
+
+    def _held(self, now: float) -> Outcome:
+        return Outcome({"held": self._emulator.powered.held()})
+
+    def _release(self, now: float, csms: str, to: str | None = None) -> Outcome:
+        return Outcome({"released": self._emulator.powered.release(csms, now, to)})
+
     def _cut(self, now: float, half_open: bool = False) -> Outcome:
         return Outcome(then=lambda: self._network.cut(half_open=half_open))
 
@@ -171,6 +205,10 @@ _VERBS: Mapping[str, Callable[..., Outcome | None]] = {
     "report": Verbs._report,
     "connect": Verbs._connect,
     "disconnect": Verbs._disconnect,
+    "network_lost": Verbs._network_lost,
+    "network_back": Verbs._network_back,
+    "held": Verbs._held,
+    "release": Verbs._release,
     "cut": Verbs._cut,
     "mend": Verbs._mend,
     "power_cycle": Verbs._power_cycle,

@@ -56,7 +56,8 @@ class Rig:
             config, Hardware(config.layout, self, self.now), self._build, lambda: self.now, self.events.append
         )
         self.clock = WallClock(lambda: self.now)
-        self.verbs = Verbs(self.emulator, Network(), self.clock, self)
+        bound = {"eth0": [3], "wwan0": [7]}
+        self.verbs = Verbs(self.emulator, Network(), self.clock, self, lambda name: bound.get(name, []))
         self.power_up(self.clock.utc_ms)
 
     def killed(self) -> "Rig":

@@ -248,6 +248,28 @@ def test_the_only_profile_has_a_slot_too(rig: Rig) -> None:
     assert "those that can: 0" in rig.refused("connect", slot=1)
 
 
+def test_the_host_knows_of_a_network_before_the_station_does() -> None:
+    rig = Rig(config=replace(CONFIG, network_profiles=(NetworkProfile(3), NetworkProfile(7))))
+    rig.do("connect")
+    rig.do("network_lost", interface="eth0")
+    assert rig.do("state").answer["connection"]["networks_gone"] == [3]
+    rig.do("network_back", slot=3)
+    assert rig.do("state").answer["connection"]["networks_gone"] == []
+    rig.do("network_lost")
+    assert rig.do("state").answer["connection"]["networks_gone"] == [3]
+    rig.do("network_back")
+    assert rig.do("state").answer["connection"]["networks_gone"] == []
+    assert "there are 3, 7" in rig.refused("network_lost", slot=4)
+    assert "not both" in rig.refused("network_back", slot=3, interface="eth0")
+    assert "no network profile leaves by eth7 alone" in rig.refused("network_lost", interface="eth7")
+
+
+def test_what_is_held_for_nobody_is_shown(rig: Rig) -> None:
+    assert rig.do("held").answer == {"held": []}
+    assert "nothing is held for CSMS 'old'" in rig.refused("release", csms="old")
+    assert "nothing is held" in rig.refused("release", csms="old", to="new")
+
+
 def report(type: object, **more: object) -> dict[str, Any]:  # noqa: A002  # the contract's word
     return {"what": "security_event", "with": {"type": type, **more}}
 

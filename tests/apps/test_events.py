@@ -7,9 +7,12 @@ import pytest
 from ocpp_core import OcppVersion
 from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.status import ConnectorStatus, RegistrationStatus
-from ocpp_core.domain.transactions import ChargingState, Phase, StopReason, TriggerReason
+from ocpp_core.domain.time import Stamp
+from ocpp_core.domain.tokens import IdToken
+from ocpp_core.domain.transactions import ChargingState, Phase, StopReason, TransactionFact, TriggerReason
 from ocpp_core.station import (
     DoPower,
+    FactHandedOver,
     LinkChanged,
     Notice,
     NoticeKind,
@@ -108,6 +111,28 @@ def test_what_the_station_does_is_told(
     told = event_of(action)
     assert told == event
     assert line_of({"at": 1.5, **told}) == f"    1.500  {line}"
+
+
+def test_what_no_csms_will_hear_is_told_with_all_that_it_takes_to_bill_it() -> None:
+    at = Stamp(1, 5.0, 1_800_000_000_000)
+    driver = IdToken("A1")
+    fact = TransactionFact("T1", Phase.ENDED, TriggerReason.STOP_AUTHORIZED, at, 2, 1, 99.5, driver=driver)
+    told = event_of(FactHandedOver(fact, OcppVersion.V16, 7, True, "old"))
+    assert told == {
+        "event": "notice",
+        "kind": "fact handed over",
+        "csms": "old",
+        "version": "ocpp1.6",
+        "csms_id": 7,
+        "attempted": True,
+        "transaction": "T1",
+        "evse": 2,
+        "phase": "ended",
+        "trigger": "StopAuthorized",
+        "token": "A1",
+        "meter_wh": 99.5,
+        "utc_ms": 1_800_000_000_000,
+    }
 
 
 def test_what_only_the_hardware_sees_is_not_told() -> None:

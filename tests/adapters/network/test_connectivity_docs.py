@@ -4,12 +4,13 @@ import errno
 import os
 import re
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ocpp_adapters import binding
+from ocpp_adapters import binding, threads_station
 from ocpp_adapters.binding import Binding, explain
 from ocpp_adapters.dialler import ADDRESSES
 from ocpp_adapters.proxy import Proxy, Tunnel
@@ -18,14 +19,14 @@ from ocpp_adapters.tls_policy import Names, StationTls
 from ocpp_core import LocalProtocolError
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.domain.status import StationInfo
-from ocpp_core.station import Backoff, StationConfig
+from ocpp_core.station import Backoff, OpenLink, Station, StationConfig
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig
 from tests.adapters.charger import Charger
 
 DOCS = Path(__file__).parents[3] / "docs"
 TEXT = (DOCS / "connectivity.md").read_text(encoding="utf-8")
-CONFIGURED, RENEWED, RUNNING = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+CONFIGURED, TOLD, BACK, RENEWED, RUNNING = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 SAYINGS = re.findall(r"^\| `(.+?)` \|", TEXT.split("| it says |")[1], re.MULTILINE)
 INTERFACE, SOURCE, NOTHING = Binding(interface="eth0"), Binding(source="192.0.2.7"), Binding()
 ERRORS = [
@@ -60,6 +61,25 @@ def test_the_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "slot=1" in said
     with pytest.raises(LocalProtocolError, match="those that can: 1, 2"):
         names["station"].connect(0.0, 3)
+
+
+def test_what_the_host_knows_is_passed_on() -> None:
+    names, seen = configured(), list[Any]()
+
+    def refuse(*_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    station = Station(names["config"], os.urandom, time.monotonic())
+    with threads_station.connect_station(
+        station, names["routes"], MemoryStore(), Charger(), observe=seen.append, dial=refuse
+    ) as runner:
+        exec(TOLD, {"runner": runner})
+        back: dict[str, Any] = {}
+        exec(BACK, back)
+        back["cable_is_back"](runner)
+        while [it.slot for it in seen if isinstance(it, OpenLink)][-1:] != [1]:
+            time.sleep(0.005)
+        assert station.state(runner.now())["connection"]["networks_gone"] == []
 
 
 def test_new_credentials_come_first_and_old_ones_stay() -> None:
