@@ -1,5 +1,6 @@
 """Roots through the manager, and the links to what is in use."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,16 +24,18 @@ from ocpp_security.questions import (
 from ocpp_security.trust import disk
 from ocpp_security.trust.decisions import Status, TrustPolicy
 from ocpp_security.trust.files import CertificateFiles
-from ocpp_security.trust.inventory import TrustUse
+from ocpp_security.trust.inventory import LeafUse, TrustUse
 from ocpp_security.trust.layout import Layout
 from ocpp_security.trust.leaves import LeafPolicy
 from tests.security.manager_kit import (
     CONFIG,
     CSMS_ROOT,
+    SECC,
     STATION,
     STRANGER,
     V2G,
     V2G_ROOT,
+    V2G_SUB,
     ask,
     listed,
     open_manager,
@@ -40,7 +43,7 @@ from tests.security.manager_kit import (
     renew_v2g,
     take,
 )
-from tests.security.pki_kit import DAY, NOW, Authority, pem, root
+from tests.security.pki_kit import CA_USAGE, DAY, NOW, Authority, Wish, build, pem, root
 
 # Roots.
 
@@ -233,6 +236,29 @@ def test_keys_are_made_as_configured(algorithm: KeyAlgorithm, tmp_path: Path) ->
     kind, size = algorithm.split(" ")
     assert type(info.leaf.certificate.public_key).__name__.startswith(kind[0])
     assert info.leaf.certificate.public_key.key_size == int(size.removeprefix("P-"))  # type: ignore[union-attr]
+
+
+@pytest.mark.requirement("A02.FR.02", "A02.FR.23", "A02.FR.15")
+def test_a_station_serves_iso_15118_2_and_20_side_by_side(tmp_path: Path) -> None:
+    """Each with keys of its own kind, under roots that are its own or cross-signed."""
+    manager = open_manager(tmp_path, replace(CONFIG, subjects={V2G: SECC, LeafUse.V2G20: SECC}))
+    other = root("V2G 20 root")
+    crossed = build(
+        other.name, other.key.public_key(), V2G_ROOT.name, V2G_ROOT.key, Wish(ca=True, usage=CA_USAGE)
+    )
+    for certificate in (V2G_ROOT, other):
+        assert manager.roots.install(TrustUse.V2G, pem(certificate), NOW).accepted
+    for use, issuer, above in ((V2G, V2G_SUB, V2G_SUB.certificate), (LeafUse.V2G20, other, crossed)):
+        chain = pem(issuer.sign_csr(ask(manager, use).csr), above)
+        assert manager.own.take(chain, NOW, use=use).accepted
+    curves = {
+        use: info.leaf.certificate.public_key.key_size  # type: ignore[union-attr]
+        for use in (V2G, LeafUse.V2G20)
+        for info in manager.own.usable(use, NOW)
+    }
+    assert curves == {V2G: 256, LeafUse.V2G20: 521}
+    assert manager.roots.delete(hash_data(other.certificate, other.certificate), NOW).accepted
+    assert manager.own.usable(LeafUse.V2G20, NOW)[0].path.anchor == V2G_ROOT.certificate
 
 
 @pytest.mark.requirement("M05.FR.12", "M05.FR.13", "M05.FR.14", "1.6-M05.FR.12", "1.6-M05.FR.13")

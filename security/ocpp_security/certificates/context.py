@@ -37,7 +37,10 @@ class CertificateConfig:
     links: Mapping[LeafUse, Path] = field(default_factory=dict)
     """Symbolic links to keep up to date (UpdateCertificateSymlinks), each in a directory that exists."""
     key_algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256
-    """Of the key pairs that are made for CSRs."""
+    """Of the key pairs that are made for CSRs; and where it is another:"""
+    key_algorithms: Mapping[LeafUse, KeyAlgorithm] = field(
+        default_factory=lambda: {LeafUse.V2G20: KeyAlgorithm.EC_P521}
+    )
     accept_pkcs1: bool = False
     """Whether firmware may be signed with PKCS #1 v1.5 padding, which the standard does not provide for."""
     require_status: bool = False

@@ -50,13 +50,13 @@ class OwnCertificates:
 
     def make_request(self, use: LeafUse, at: datetime) -> SigningRequest | Outcome:
         """Make a key pair and a CSR for it (A02.FR.02, A02.FR.03); an Outcome says why there is none."""
-        keys = self._context.keys
+        keys, config = self._context.keys, self._context.config
         try:
-            subject = subject_name(self._context.config.subjects.get(use, StationSubject("", "")))
+            subject = subject_name(config.subjects.get(use, StationSubject("", "")))
             self._make_room(use, at)
             number = max(self._numbers(), default=0) + 1
             name = f"{use.name.lower()}-{number}"
-            csr = keys.create(name, self._context.config.key_algorithm).sign_csr(subject)
+            csr = keys.create(name, config.key_algorithms.get(use, config.key_algorithm)).sign_csr(subject)
         except CertificateError as error:
             return Outcome(Status.FAILED, error.fault, error.detail, use=use)
         except OcppError as error:

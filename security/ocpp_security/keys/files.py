@@ -184,6 +184,8 @@ def _generate(algorithm: KeyAlgorithm) -> SigningKey:
             return ec.generate_private_key(ec.SECP256R1())
         case KeyAlgorithm.EC_P384:
             return ec.generate_private_key(ec.SECP384R1())
+        case KeyAlgorithm.EC_P521:
+            return ec.generate_private_key(ec.SECP521R1())
         case KeyAlgorithm.RSA_2048:
             return rsa.generate_private_key(65537, 2048)
         case KeyAlgorithm.RSA_3072:

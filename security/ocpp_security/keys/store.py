@@ -22,6 +22,7 @@ SigningKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 MAX_CHAIN_SIZE = 1 << 20
 """Octets of a certificate chain in a file."""
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -30,15 +31,17 @@ class KeyAlgorithm(StrEnum):
 
     EC_P256 = "EC P-256"
     EC_P384 = "EC P-384"
+    EC_P521 = "EC P-521"
+    """What ISO 15118-20 wants of a charging station."""
     RSA_2048 = "RSA 2048"
     RSA_3072 = "RSA 3072"
 
 
-def digest_for(key: PublicKey) -> hashes.SHA256 | hashes.SHA384:
-    """The hash to sign with: as strong as the key, and one that every TPM has."""
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size > 256:
-        return hashes.SHA384()
-    return hashes.SHA256()
+def digest_for(key: PublicKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+    """The hash to sign with: as strong as the key, and one that every TPM with such keys has."""
+    if isinstance(key, rsa.RSAPublicKey) or key.key_size <= 256:
+        return hashes.SHA256()
+    return hashes.SHA384() if key.key_size <= 384 else hashes.SHA512()
 
 
 class PrivateKey(ABC):
@@ -156,9 +159,9 @@ def usable_public_key(key: object) -> PublicKey:
     """The key, if it is of a kind and strength to use (A00.FR.501 to A00.FR.503). Raises KeyFormatError."""
     if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
         return key
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
         return key
-    raise KeyFormatError("not RSA of at least 2048 bits, nor EC on P-256 or P-384")
+    raise KeyFormatError("not RSA of at least 2048 bits, nor EC on P-256, P-384 or P-521")
 
 
 def _certified_key(chain: Path) -> object:

@@ -43,6 +43,12 @@ from tpm2_pytss.cryptography import tpm_ecc_private_key, tpm_rsa_private_key
 Result = TypeVar("Result")
 
 _NO_SCHEME: Final = TPM2_ALG.NULL
+_CURVES: Final = {
+    KeyAlgorithm.EC_P256: TPM2_ECC.NIST_P256,
+    KeyAlgorithm.EC_P384: TPM2_ECC.NIST_P384,
+    KeyAlgorithm.EC_P521: TPM2_ECC.NIST_P521,
+}
+_HASHES: Final = {32: TPM2_ALG.SHA256, 48: TPM2_ALG.SHA384, 64: TPM2_ALG.SHA512}
 _ATTRIBUTES: Final = (
     TPMA_OBJECT.FIXEDTPM
     | TPMA_OBJECT.FIXEDPARENT
@@ -104,9 +110,9 @@ class TpmKey(PrivateKey):
         or filled up to that, every digest can be signed with the one hash that goes with the curve, also by a
         TPM that does not know the digest's.
         """
-        size = self.public_key.key_size // 8
+        size = digest_for(self.public_key).digest_size
         scheme = TPMT_SIG_SCHEME(scheme=TPM2_ALG.ECDSA)
-        scheme.details.ecdsa.hashAlg = TPM2_ALG.SHA256 if size == 32 else TPM2_ALG.SHA384
+        scheme.details.ecdsa.hashAlg = _HASHES[size]
         ticket = TPMT_TK_HASHCHECK(tag=TPM2_ST.HASHCHECK, hierarchy=TPM2_RH.NULL)
         fitted = digest[:size].rjust(size, b"\0")
 
@@ -144,11 +150,10 @@ def template_for(algorithm: KeyAlgorithm) -> Any:
             objectAttributes=_ATTRIBUTES | TPMA_OBJECT.DECRYPT,
             parameters=TPMU_PUBLIC_PARMS(rsaDetail=parameters),
         )
-    curve = TPM2_ECC.NIST_P256 if algorithm is KeyAlgorithm.EC_P256 else TPM2_ECC.NIST_P384
     parameters = TPMS_ECC_PARMS(
         symmetric=TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.NULL),
         scheme=TPMT_ECC_SCHEME(scheme=_NO_SCHEME),
-        curveID=curve,
+        curveID=_CURVES[algorithm],
         kdf=TPMT_KDF_SCHEME(scheme=TPM2_ALG.NULL),
     )
     return TPMT_PUBLIC(

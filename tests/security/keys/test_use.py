@@ -66,7 +66,8 @@ def test_a_request_says_what_it_was_told_and_verifies(
     assert list(request.extensions) == extensions
     assert len(pem) <= MAX_CSR
     assert request.signature_hash_algorithm is not None
-    assert request.signature_hash_algorithm.name == ("sha384" if "384" in algorithm else "sha256")
+    digests = {KeyAlgorithm.EC_P384: "sha384", KeyAlgorithm.EC_P521: "sha512"}
+    assert request.signature_hash_algorithm.name == digests.get(algorithm, "sha256")
 
 
 @pytest.mark.requirement("A00.FR.401", "A00.FR.402")

@@ -29,6 +29,7 @@ from tests.security.keys.tls_kit import SERVER, STATION, VERSIONS, TlsKit, commo
 from tests.security.tpm.support import SoftwareTpm, loaded_objects, openssl, station, tpm
 
 ALGORITHMS = (KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_2048)
+P521 = KeyAlgorithm.EC_P521
 versions = pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 algorithms = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
@@ -38,7 +39,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory, chip: SoftwareTpm) -> Iterato
     """One key of each kind, in a store for the whole module."""
     with tpm.TpmConnection(chip.tcti) as connection:
         store = tpm.TpmKeyStore(tmp_path_factory.mktemp("keys"), connection)
-        for algorithm in ALGORITHMS:
+        for algorithm in (*ALGORITHMS, P521):
             store.create(algorithm.name, algorithm)
         yield store
 
@@ -71,7 +72,7 @@ def port(kit: TlsKit) -> Iterator[int]:
 
 @pytest.mark.requirement("A00.FR.401", "A00.FR.402", "A02.FR.05")
 @versions
-@algorithms
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, P521])
 def test_in_memory(kit: TlsKit, keys: Any, algorithm: KeyAlgorithm, version: ssl.TLSVersion) -> None:
     context = station(kit, keys.load(algorithm.name), version)
     server = kit.server(version)
@@ -137,7 +138,7 @@ def test_a_server_with_its_key_in_a_tpm(kit: TlsKit, keys: Any, folder: Path) ->
 
 
 @pytest.mark.parametrize("digest", ["SHA1", "SHA224", "SHA256", "SHA384", "SHA512"])
-@pytest.mark.parametrize("name", ["EC_P256", "EC_P384"])
+@pytest.mark.parametrize("name", ["EC_P256", "EC_P384", "EC_P521"])
 def test_a_server_that_wants_another_hash(kit: TlsKit, keys: Any, name: str, digest: str) -> None:
     """TLS 1.2 leaves the hash to the server; a TPM knows few, and does not need to know this one."""
     import ctypes
