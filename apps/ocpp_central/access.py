@@ -1,6 +1,6 @@
 """Who may connect: the one security profile of the port (A00.FR.006), and the registry of stations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -9,17 +9,23 @@ from pydantic import TypeAdapter
 
 from ocpp_adapters.passwords import password_octets
 from ocpp_adapters.tls_admission import StationRecord
+from ocpp_adapters.tls_peer import Revoked
 from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, files
 from ocpp_control.json_files import check_names, read_object, validated
+from ocpp_control.watched import Watched
 from ocpp_core import ConfigurationError, OcppVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How stations have to connect; ``stations`` None: any station may."""
+    """How stations have to connect; ``stations`` None: any station may.
+
+    ``stations`` returns the registry as it is now; ``revoked`` asks about their certificates.
+    """
 
     tls: CsmsTls | None = None
-    stations: Mapping[str, StationRecord] | None = None
+    stations: Callable[[], Mapping[str, StationRecord]] | None = None
+    revoked: Revoked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,7 @@ def access(
     certificates: Sequence[Path],
     keys: Sequence[Path],
     client_trust: Sequence[Path],
+    revoked: Revoked | None = None,
 ) -> Access:
     """What the command line says of it; raises :class:`ConfigurationError` where that does not fit together.
 
@@ -51,8 +58,11 @@ def access(
         certificates: the central system's own chains, one RSA and one ECDSA at best.
         keys: their keys, in the same order; none: they are in the same files.
         client_trust: whom the stations' certificates must come from.
+        revoked: asks about each certificate.
     """
     profile = _profile(bool(certificates), bool(client_trust)) if profile is None else profile
+    if revoked is not None and profile is not SecurityProfile.TLS_CERTIFICATE:
+        raise ConfigurationError(f"security profile {profile} has no certificates for --crl and --ocsp")
     if profile is SecurityProfile.NONE and stations is None and not certificates:
         return Access()
     for given, option, wanted in (
@@ -65,11 +75,12 @@ def access(
         raise ConfigurationError(f"security profile {profile} needs --stations")
     if keys and len(keys) != len(certificates):
         raise ConfigurationError("--tls-key: one for each --tls-cert, or none")
-    registry = load_stations(stations, profile)
+    registry = Watched([stations], lambda: load_stations(stations, profile))
     if not certificates:
         return Access(stations=registry)
     credentials = tuple(files(chain, key) for chain, key in zip_longest(certificates, keys))
-    return Access(CsmsTls(profile=profile, credentials=credentials, trust=tuple(client_trust)), registry)
+    tls = CsmsTls(profile=profile, credentials=credentials, trust=tuple(client_trust))
+    return Access(tls, registry, revoked)
 
 
 def _profile(tls: bool, client_trust: bool) -> SecurityProfile:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ocpp_adapters.tls_peer import Revoked
 from ocpp_adapters.tls_policy import SecurityProfile
 from ocpp_control import complain
 from ocpp_core import ConfigurationError, StoreError
@@ -40,8 +41,18 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         ("--tls-cert", "certificate chain; twice: one RSA, one ECDSA"),
         ("--tls-key", "its private key (default: in the same file)"),
         ("--client-ca", "trust anchors of the stations' certificates (profile 3)"),
+        ("--crl", "a revocation list; if there is one, there must be one of every issuer (profile 3)"),
     ):
         parser.add_argument(option, type=Path, action="append", default=[], metavar="FILE", help=text)
+    parser.add_argument(
+        "--ocsp", action="store_true", help="ask whether the stations' certificates are revoked (profile 3)"
+    )
+    parser.add_argument(
+        "--status-unknown",
+        choices=["refuse", "accept"],
+        default="refuse",
+        help="what follows if nobody can say (default: %(default)s)",
+    )
 
 
 def _launch(options: argparse.Namespace) -> Launch:
@@ -58,5 +69,18 @@ def _launch(options: argparse.Namespace) -> Launch:
             options.tls_cert,
             options.tls_key,
             options.client_ca,
+            _revoked(options),
         ),
     )
+
+
+def _revoked(options: argparse.Namespace) -> Revoked | None:
+    if not (options.crl or options.ocsp):
+        return None
+    try:
+        from ocpp_security.inquiry import WhenUnknown
+
+        from .revocation import revocation  # only now: it needs more than the rest
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: pip install 'ocpp-core[security]'") from error
+    return revocation(options.crl, ask=options.ocsp, unknown=WhenUnknown(options.status_unknown))

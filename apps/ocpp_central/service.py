@@ -16,7 +16,7 @@ from ocpp_adapters.central import Central, StationLink
 from ocpp_adapters.sessions import Admit, Peer, TextLink
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import GroupCommitter, StoreWriteError
-from ocpp_adapters.tls_admission import ProfileGate, Refusal, StationRecord
+from ocpp_adapters.tls_admission import ProfileGate, Refusal
 from ocpp_adapters.tls_peer import peer_certificate
 from ocpp_control import Call, CommandError, Id, LineReader, LineWriter, Member, Verb, parse
 from ocpp_control.kinds import TEXT, whole
@@ -90,8 +90,8 @@ async def _main(launch: Launch, store: SqliteStore) -> None:
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(service.write())
             obeying = tasks.create_task(service.obey())
-            gate = service.gate(access.stations)
-            async with await serve(gate, launch.host, launch.port, ssl=context) as server:
+            gate = service.gate(access)
+            async with await serve(gate, launch.host, launch.port, ssl_context=context) as server:
                 service.emit({"event": "listening", "port": server.port})
                 await service.over.wait()
             obeying.cancel()
@@ -129,9 +129,17 @@ class CentralSystem:
 
     # stations
 
-    def gate(self, stations: Mapping[str, StationRecord] | None) -> Admit:
+    def gate(self, access: Access) -> Admit:
         """Who is let in: everybody, or the stations of a registry that prove who they are."""
-        return self.admit if stations is None else ProfileGate(stations.get, self.admit, report=self._refused)
+        stations = access.stations
+        if stations is None:
+            return self.admit
+        return ProfileGate(
+            lambda identity: stations().get(identity),
+            self.admit,
+            revoked=access.revoked,
+            report=self._refused,
+        )
 
     def admit(self, handshake: HandshakeReceived, peer: Peer) -> StationLink:
         """Let a station in, and remember that it was here."""

@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ocpp_adapters.tls_policy import Credential, SecurityProfile, StationTls
+from ocpp_adapters.tls_policy import Check, Credential, SecurityProfile, StationTls
+from ocpp_control.watched import Stamp, stamp
 from ocpp_core import ConfigurationError
 from ocpp_core.errors import OcppError
 
 from .security import Security
-
-Stamp = tuple[tuple[Path, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,7 @@ class Material:
 
     def stamp(self) -> Stamp:
         """What differs once a file was replaced or written to. Raises OSError: one is gone."""
-        states = ((path, path.stat()) for path in (*self.trust, *self.crls, *self.own))
-        return tuple((path, state.st_ino, state.st_size, state.st_mtime_ns) for path, state in states)
+        return stamp((*self.trust, *self.crls, *self.own))
 
 
 Find = Callable[[], Material]
@@ -45,13 +43,15 @@ class Contexts:
         security: what the operator has configured.
         own: whether the station has to show a certificate of its own (security profile 3).
         turn: which of its certificates, if it has several; 0 is the newest.
+        check: a further look at the CSMS's certificate.
 
     Raises:
         ConfigurationError: an extra of this distribution is missing, or the keys cannot be listed.
     """
 
-    def __init__(self, security: Security, *, own: bool, turn: int = 0) -> None:
+    def __init__(self, security: Security, *, own: bool, turn: int = 0, check: Check | None = None) -> None:
         self._security = security
+        self._check = check
         self._own = own
         with _told_as_configuration():
             self._find = _finder(security, own, turn)
@@ -77,6 +77,7 @@ class Contexts:
             names=security.names,
             server_name=security.server_name,
             ciphers=security.ciphers,
+            check=self._check,
             keylog=security.keylog,
             resumption=security.resumption,
         )

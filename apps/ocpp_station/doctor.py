@@ -21,6 +21,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     tls.add_argument("--cert", type=Path, help="the station's certificate chain, for security profile 3")
     tls.add_argument("--key", type=Path, help="its private key (default: in the same file)")
     tls.add_argument("--crl", type=Path, action="append", default=[], help="revocation lists")
+    tls.add_argument("--ocsp", action="store_true", help="ask whether the CSMS's certificates are revoked")
     tls.add_argument("--allow-wildcards", action="store_true", help="as AllowCSMSTLSWildcards")
     tls.add_argument("--interface", default="", help="leave by this network interface, or own address")
     tls.add_argument("--proxy", help="http://[user:password@]host:port")
@@ -52,6 +53,7 @@ def _run(options: argparse.Namespace) -> int:
         binding=Binding.parse(options.interface),
         proxy=None if options.proxy is None else Proxy.parse(options.proxy),
         timeout=options.timeout,
+        ocsp=options.ocsp or security.ocsp,
     )
     worst = Verdict.OK
     for finding in examine(question):

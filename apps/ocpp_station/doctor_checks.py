@@ -9,11 +9,17 @@ from typing import Final
 from ocpp_adapters.binding import Binding
 from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
+from ocpp_adapters.threads_monitor import finish
+from ocpp_adapters.threads_web import BlockingFetch
 from ocpp_adapters.tls_failures import TlsFault, diagnose
+from ocpp_adapters.tls_peer import PeerCertificate
 from ocpp_adapters.tls_policy import Names, SecurityProfile
+from ocpp_adapters.web import Web
 from ocpp_core import ConfigurationError, OcppError
 from ocpp_core.wire import ClientConfig, Endpoint
 from ocpp_security.errors import CertificateError
+from ocpp_security.inquiry import Standing, StatusPolicy
+from ocpp_security.online import OnlineStatus
 from ocpp_security.pki.certificate import Certificate, parse_der
 
 from .contexts import Contexts, has_certificate
@@ -44,7 +50,7 @@ class Question:
     """What to look at, and as whom.
 
     ``security`` is whom the station trusts and what it shows; ``binding`` and ``proxy`` are those of its
-    network profile; ``timeout`` in seconds for each connection.
+    network profile; ``timeout`` in seconds for each connection; ``ocsp``: ask whether it is revoked.
     """
 
     url: str
@@ -52,6 +58,7 @@ class Question:
     binding: Binding = field(default_factory=Binding)
     proxy: Proxy | None = None
     timeout: float = 10.0
+    ocsp: bool = False
 
 
 def examine(question: Question) -> Iterator[Finding]:
@@ -106,6 +113,8 @@ def _as_station(route: Route, question: Question) -> Iterator[Finding]:
     outcome = _try(route, context, question.timeout, linger=_LINGER)
     if outcome.failed is None:
         yield ok(f"a station with security profile {profile.value} trusts it, and is let in by TLS")
+        if question.ocsp and outcome.certificate is not None:
+            yield from _revocation(outcome.certificate, question)
         return
     yield problem(f"a station with security profile {profile.value} does not connect: {outcome.failed}")
     if outcome.failed.event is not None:
@@ -114,6 +123,20 @@ def _as_station(route: Route, question: Question) -> Iterator[Finding]:
         yield note(
             "the CSMS seems to want a client certificate (profile 3): give --cert and --key, or --security"
         )
+
+
+def _revocation(certificate: PeerCertificate, question: Question) -> Iterator[Finding]:
+    """What the authorities say of a chain that is trusted."""
+    fetch = BlockingFetch(Web(binding=question.binding, proxy=question.proxy))
+    policy = StatusPolicy(timeout=question.timeout, patience=3 * question.timeout)
+    try:
+        inquiry = finish(OnlineStatus(fetch, policy).inquire(certificate))
+    except CertificateError as error:
+        yield problem(f"revocation cannot be asked about: {error}")
+        return
+    for verdict in inquiry.findings:
+        told = problem if verdict.bad else note if verdict.standing is Standing.UNKNOWN else ok
+        yield told(f"revocation of {verdict.words}")
 
 
 def _profile(security: Security) -> SecurityProfile:

@@ -9,7 +9,7 @@ from ocpp_adapters.routes import Route
 from ocpp_adapters.threads_link import dial
 from ocpp_adapters.tls_failures import Diagnosis
 from ocpp_adapters.tls_link import Established, TlsFailed, TlsLink, TlsState
-from ocpp_adapters.tls_peer import sent_chain
+from ocpp_adapters.tls_peer import PeerCertificate, peer_certificate, sent_chain
 from ocpp_core.wire import SendBytes
 
 _READ_SIZE = 64 << 10
@@ -23,6 +23,8 @@ class Outcome:
     established: Established | None
     chain: tuple[bytes, ...] = ()
     """As the server sent it, DER."""
+    certificate: PeerCertificate | None = None
+    """As it was verified, if it was."""
 
     @property
     def agreed(self) -> bool:
@@ -47,7 +49,8 @@ def shake_hands(route: Route, context: ssl.SSLContext, timeout: float, *, linger
                     return Outcome(action.diagnosis, established, sent_chain(link.object))
             settled = established is not None and not linger
             if settled or link.state is TlsState.CLOSED or not _receive(connection, link):
-                return Outcome(None, established, sent_chain(link.object))
+                chain, verified = sent_chain(link.object), peer_certificate(link.object)
+                return Outcome(None, established, chain, verified)
 
 
 def _send(connection: socket.socket, data: bytes) -> None:

@@ -16,6 +16,7 @@ from ocpp_core import ConfigurationError, OcppVersion
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.wire import ClientConfig, Credentials, connection_url, parse_url
 
+from .asking import Asking, asking_about_csms
 from .contexts import Contexts, has_certificate
 from .security import Security, security_of
 
@@ -194,4 +195,12 @@ def _secured(route: Route, security: Security, level: SecurityProfile) -> tuple[
     """The route with TLS; several if certificates of a directory take turns."""
     own = level is SecurityProfile.TLS_CERTIFICATE
     turns = _TURNS if own and security.directory is not None else 1
-    return tuple(replace(route, ssl_context=Contexts(security, own=own, turn=turn)) for turn in range(turns))
+    asking = asking_about_csms(route) if security.ocsp else Asking()
+    return tuple(
+        replace(
+            route,
+            ssl_context=Contexts(security, own=own, turn=turn, check=asking.check),
+            revoked=asking.revoked,
+        )
+        for turn in range(turns)
+    )

@@ -43,6 +43,7 @@ class Security:
             they do where no other is named.
         chain, key, key_password_file: the station's certificate with its sub-CAs, and its key.
         tpm: where the key is if its file is a TPM's.
+        ocsp: ask whether the CSMS's certificate is revoked, while connected.
         crls, crl_chain, names, server_name, ciphers, resumption, keylog: as
             :class:`~ocpp_adapters.tls_policy.StationTls` has them.
     """
@@ -59,6 +60,7 @@ class Security:
     key: Path | None = None
     key_password_file: Path | None = None
     tpm: Tpm | None = None
+    ocsp: bool = False
     crls: tuple[Path, ...] = ()
     crl_chain: bool = False
     names: Names = Names.EXACT

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from .errors import CertificateError
 from .pki.certificate import Certificate
 from .pki.crl import MAX_CRL_SIZE, RevocationList, parse_crl
-from .pki.ocsp import MAX_RESPONSE_SIZE, Revocation, request_about, verify_response
+from .pki.ocsp import MAX_RESPONSE_SIZE, OcspStatus, Revocation, request_about, verify_response
 from .pki.revocation import Evidence, evident
 from .statuses import StatusCache
 
@@ -147,7 +147,8 @@ class Inquiry:
         self._sources: deque[Ask] = deque()
         self._troubles: list[str] = []
         self._disowned = ""
-        self._findings: list[Verdict] = []
+        self.findings: list[Verdict] = []
+        """What is known of each certificate, the leaf first."""
         self.ask: Ask | None = None
         """What to ask next; None: it is over."""
         self._look(at, now)
@@ -156,12 +157,12 @@ class Inquiry:
     def verdict(self) -> Verdict:
         """What is known so far: the worst of it."""
         for standing in (Standing.REVOKED, Standing.DISOWNED, Standing.UNKNOWN):
-            for finding in self._findings:
+            for finding in self.findings:
                 if finding.standing is standing:
                     return finding
         if self._links:
             return Verdict(Standing.UNKNOWN, "whom it concerns was not asked yet")
-        return Verdict(Standing.GOOD, "; ".join(finding.words for finding in self._findings))
+        return Verdict(Standing.GOOD, "; ".join(finding.words for finding in self.findings))
 
     def answered(self, body: bytes, at: datetime, now: float) -> None:
         """What came as the answer to ``ask``. Harmless if it is over."""
@@ -172,16 +173,19 @@ class Inquiry:
             if self.ask.body is None:
                 self._cache.keep_list(parse_crl(body), issuer, at, now)
                 said = self._cache.known(certificate, issuer, at, now)
+                words = f"says the list {self.ask.url}"
             else:
-                said = self._cache.keep(certificate, verify_response(body, certificate, issuer, at), now)
-                self._disowned = self.ask.url if said is Revocation.UNKNOWN else ""
+                status = verify_response(body, certificate, issuer, at)
+                said = self._cache.keep(certificate, status, now)
+                words = f"says {self.ask.url} ({_dated(status)})"
+                self._disowned = words if said is Revocation.UNKNOWN else ""
         except CertificateError as error:
             self.failed(f"{self.ask.url}: {error}", at, now)
             return
         if said is Revocation.UNKNOWN:
             self._turn(at, now)
         else:
-            self._found(_STANDINGS[said], f"says {self.ask.url}", at, now)
+            self._found(_STANDINGS[said], words, at, now)
 
     def failed(self, why: str, at: datetime, now: float) -> None:
         """There is no answer to ``ask``. Harmless if it is over."""
@@ -213,7 +217,7 @@ class Inquiry:
             return
         certificate, _ = self._links[0]
         if self._disowned:
-            self._found(Standing.DISOWNED, f"says {self._disowned}", at, now)
+            self._found(Standing.DISOWNED, self._disowned, at, now)
         elif self._troubles:
             self._found(Standing.UNKNOWN, "; ".join(self._troubles), at, now)
         elif self._lists or certificate.responder_urls or certificate.crl_urls:
@@ -225,13 +229,18 @@ class Inquiry:
         certificate, _ = self._links.popleft()
         told = f"{certificate.subject}: {standing}, {words}"
         told = "".join(sign if sign.isprintable() else "?" for sign in told)  # it goes into a log
-        self._findings.append(Verdict(standing, told[:MAX_WORDS]))
+        self.findings.append(Verdict(standing, told[:MAX_WORDS]))
         if standing is Standing.REVOKED:
             self._links.clear()
         self._look(at, now)
 
 
 _STANDINGS: Final = {Revocation.GOOD: Standing.GOOD, Revocation.REVOKED: Standing.REVOKED}
+
+
+def _dated(status: OcspStatus) -> str:
+    told = f"as of {status.this_update:%Y-%m-%d %H:%M} UTC"
+    return told if status.revoked_at is None else f"since {status.revoked_at:%Y-%m-%d %H:%M} UTC, {told}"
 
 
 def _sources(certificate: Certificate, issuer: Certificate, policy: StatusPolicy) -> Iterator[Ask]:

@@ -83,12 +83,19 @@ class OnlineStatus:
 
     async def judge(self, certificate: Chained) -> Verdict:
         """What is known of a certificate, after asking whoever has to be asked."""
-        until = self._clock() + self._policy.patience
         try:
-            with self._lock:
-                inquiry = self._inquiry(self._links(certificate.chain))
+            return (await self.inquire(certificate)).verdict
         except CertificateError as error:
             return Verdict(Standing.UNKNOWN, str(error))
+
+    async def inquire(self, certificate: Chained) -> Inquiry:
+        """The same with all that was found, which the inquiry has when it is over.
+
+        Raises CertificateError: a certificate cannot be read, or nobody knows who has issued the first.
+        """
+        until = self._clock() + self._policy.patience
+        with self._lock:
+            inquiry = self._inquiry(self._links(certificate.chain))
         while (ask := inquiry.ask) is not None:
             left = until - self._clock()
             try:
@@ -101,7 +108,7 @@ class OnlineStatus:
             else:
                 with self._lock:
                     inquiry.answered(body, self._utc(), self._clock())
-        return inquiry.verdict
+        return inquiry
 
     def known(self, certificate: Chained) -> Verdict:
         """What is known of a certificate without asking anybody: for what must not wait, as a handshake."""

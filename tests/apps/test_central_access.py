@@ -37,7 +37,7 @@ def test_the_options_make_the_profile(
     paths = [tmp_path / "own.pem"] * certificates
     made = access(profile, registry(tmp_path, {"CP1": entry}), paths, [], [tmp_path / "ca.pem"] * trust)
     assert made.stations is not None
-    assert made.stations["CP1"].profile is found
+    assert made.stations()["CP1"].profile is found
     assert (made.tls is not None) is found.secure
     if made.tls is not None:
         assert made.tls.profile is found
@@ -71,6 +71,18 @@ def test_options_that_do_not_go_together(
     with pytest.raises(ConfigurationError) as caught:
         access(profile, path, [Path("own")] * certificates, [Path("key")] * keys, [Path("ca")] * trust)
     assert str(caught.value) == said
+
+
+def test_revocation_is_asked_about_where_there_are_certificates(tmp_path: Path) -> None:
+    async def revoked(certificate: object) -> bool:
+        return False
+
+    with pytest.raises(
+        ConfigurationError, match="security profile 2 has no certificates for --crl and --ocsp"
+    ):
+        access(TLS, registry(tmp_path, {}), [Path("own")], [], [], revoked)
+    made = access(None, registry(tmp_path, {}), [Path("own")], [], [Path("ca")], revoked)
+    assert made.revoked is revoked
 
 
 def test_a_registry_knows_what_a_station_is_to_prove(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.adapters.tls import pki
 from tests.adapters.tls.pki import DAY, OPERATOR, Leaf
+from tests.adapters.tls.responder import GOOD, REVOKED, responder
 from tests.apps.line_process import running
 from tests.apps.secure_rig import PASSWORD, SERIAL, Rig, connected, disconnected, url_of
 
@@ -123,6 +124,47 @@ def test_a_certificate_that_is_replaced_is_shown_at_the_next_attempt(rig: Rig) -
     connected(station)
     booted = station.do("state")["connection"]
     assert (booted["state"], booted["subprotocol"]) == ("open", "ocpp2.0.1")
+
+
+@pytest.mark.requirement("A00.FR.702", "A00.FR.705", "1.6-A00.FR.702", "1.6-A00.FR.704")
+def test_a_station_that_becomes_known_and_a_certificate_that_is_revoked(rig: Rig) -> None:
+    """All while the central system runs: the registry, a revocation list and what a responder says count."""
+    ocsp = rig.stack.enter_context(responder(rig.root))
+    leaves = [rig.root.leaf(SERIAL, OPERATOR, responder=ocsp.url) for _ in range(3)]
+    for leaf, says in zip(leaves, (REVOKED, GOOD, GOOD), strict=True):
+        ocsp.say(leaf.certificate, says)
+    lists = rig.folder / "list.pem"
+    lists.write_bytes(rig.root.crl().read_bytes())
+    lists.write_bytes(rig.root.crl(leaves[1].certificate).read_bytes())
+    central = rig.certified("--ocsp", "--crl", lists)
+    put(leaves[0], rig.folder)
+    known = (rig.folder / "central.json").read_text()
+    (rig.folder / "central.json").write_text("{}")
+    settings = {"trust": [str(rig.root.file)], "chain": "own.pem", "key": "own.key"}
+    station = rig.station(url_of(central), settings)
+    assert central.event("refused")["reason"] == "unknown station"
+    (rig.folder / "central.json").write_text(known)
+    refused = central.event("refused", reason="certificate revoked")
+    assert refused["security_event"] == "InvalidChargingStationCertificate"
+    put(leaves[1], rig.folder)
+    station.event("connection", state="disconnected")
+    central.event("refused", reason="certificate revoked")
+    put(leaves[2], rig.folder)
+    connected(station)
+
+
+@pytest.mark.requirement("A00.FR.308", "A00.FR.310", "A04.FR.01")
+def test_a_station_that_asks_leaves_a_revoked_central_system(rig: Rig) -> None:
+    ocsp = rig.stack.enter_context(responder(rig.root))
+    leaf = rig.root.leaf("localhost", responder=ocsp.url)
+    ocsp.say(leaf.certificate, REVOKED)
+    options = ("--tls-cert", leaf.chain, "--tls-key", leaf.key_file)
+    central = rig.central(*options, stations={"CP1": {"password": PASSWORD}})
+    settings = {"password": PASSWORD, "trust": [str(rig.root.file)], "ocsp": True}
+    station = rig.station(url_of(central), settings)
+    station.event("connection", state="connected")
+    station.event("connection", state="disconnected")
+    disconnected(station, "bad certificate: revoked")
 
 
 def test_a_key_that_does_not_belong_to_its_certificate_is_told(rig: Rig) -> None:

@@ -17,6 +17,7 @@ from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile
 from ocpp_station.cli import main
 from tests.adapters.tls import pki
 from tests.adapters.tls.pki import DAY, Authority, Leaf
+from tests.adapters.tls.responder import GOOD, REVOKED, Says, responder
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ def sub(root: Authority) -> Authority:
 
 async def consult(context: ssl.SSLContext, *options: str) -> int:
     """The doctor's exit status on a server with this context."""
-    async with await asyncio_server.serve(lambda a, p: Session(), "127.0.0.1", ssl=context) as server:
+    async with await asyncio_server.serve(lambda a, p: Session(), "127.0.0.1", ssl_context=context) as server:
         url = f"wss://localhost:{server.port}/ocpp/CP1"
         return await anyio.to_thread.run_sync(lambda: main(["doctor", "tls", url, *options]))
 
@@ -196,7 +197,9 @@ async def test_wildcards_and_lists(
     leaf = root.leaf("*.example.com")
     trust = ("--ca", str(root.file))
     for options, status in (((), 1), (("--allow-wildcards",), 0)):
-        async with await asyncio_server.serve(lambda a, p: Session(), "127.0.0.1", ssl=csms(leaf)) as server:
+        async with await asyncio_server.serve(
+            lambda a, p: Session(), "127.0.0.1", ssl_context=csms(leaf)
+        ) as server:
             url = f"wss://csms.example.com:{server.port}/CP1"
             arguments = ["doctor", "tls", url, *trust, *options]
             assert await anyio.to_thread.run_sync(lambda arguments=arguments: main(arguments)) == status
@@ -254,3 +257,22 @@ def test_without_an_extra_it_says_what_to_install(module: str, extra: str) -> No
     assert done.returncode == 1
     assert f"pip install 'ocpp-core[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "words"),
+    [
+        (GOOD, 0, "ok      revocation of O=Example CSO,CN=localhost: good, says {} (as of "),
+        (REVOKED, 1, "PROBLEM revocation of O=Example CSO,CN=localhost: revoked, says {} (since "),
+        (b"<html>", 0, "note    revocation of O=Example CSO,CN=localhost: status unknown, {}: malformed"),
+    ],
+)
+@pytest.mark.requirement("A00.FR.308")
+async def test_what_the_responder_says(
+    says: Says, status: int, words: str, root: Authority, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with responder(root) as ocsp:
+        leaf = root.leaf("localhost", responder=ocsp.url)
+        ocsp.say(leaf.certificate, says)
+        assert await consult(csms(leaf), "--ca", str(root.file), "--ocsp") == status
+    assert words.format(ocsp.url) in capsys.readouterr().out

@@ -1,0 +1,29 @@
+"""Whether a CSMS's certificate is revoked, by asking on the way that the station takes itself."""
+
+from dataclasses import dataclass
+
+from ocpp_adapters.anyio_web import AnyioFetch
+from ocpp_adapters.routes import Route
+from ocpp_adapters.tls_peer import Revoked
+from ocpp_adapters.tls_policy import Check
+from ocpp_adapters.tls_revocation import refuse_revoked
+from ocpp_adapters.web import Web
+from ocpp_core import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """``revoked`` asks while a link is open, ``check`` remembers at the next handshake; None: neither."""
+
+    check: Check | None = None
+    revoked: Revoked | None = None
+
+
+def asking_about_csms(route: Route) -> Asking:
+    """For one route. Raises ConfigurationError: the extra ``security`` is not installed."""
+    try:
+        from ocpp_security.online import OnlineStatus
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: pip install 'ocpp-core[security]'") from error
+    statuses = OnlineStatus(AnyioFetch(Web(binding=route.binding, proxy=route.proxy)))
+    return Asking(refuse_revoked(statuses), statuses.revoked)
