@@ -1,6 +1,6 @@
 """The station's own certificates, with real files and keys: asked for, taken, used, dropped."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -315,6 +315,28 @@ def test_a_certificate_of_the_future_waits_where_that_is_allowed(manager: Certif
     assert manager.own.usable(STATION, tomorrow)[0].leaf.certificate == leaf
     expired = CSMS_ROOT.sign_csr(ask(manager).csr, begin=tomorrow, end=tomorrow + DAY)
     assert take(manager, pem(expired), NOW + 3 * DAY).fault is Fault.EXPIRED
+
+
+@pytest.mark.requirement("A00.FR.430", "B10.FR.09")
+def test_a_station_connects_with_what_has_expired_if_it_has_nothing_else(
+    manager: CertificateManager, tmp_path: Path
+) -> None:
+    """A station that was in store for too long: it is for the CSMS to let it in, and to renew it."""
+
+    def used(at: datetime) -> list[datetime]:
+        return [info.leaf.certificate.not_after for info in manager.own.to_connect(at)]
+
+    assert used(NOW) == []
+    first, second = NOW + 10 * DAY, NOW + 20 * DAY
+    renew(manager, end=second)
+    renew(manager, end=first)
+    assert sorted(used(first)) == [first, second]
+    assert used(first + DAY) == [second]
+    assert used(second + 900 * DAY) == [second]
+    assert manager.own.usable(STATION, second + DAY) == ()
+    (tmp_path / "keys" / "charging_station-1.key").unlink()
+    assert used(second + DAY) == [first]
+    assert used(NOW - 30 * DAY) == []  # none has begun
 
 
 @pytest.mark.requirement("A02.FR.06", "A03.FR.06")

@@ -115,8 +115,7 @@ class OwnCertificates:
     def usable(self, use: LeafUse, at: datetime) -> tuple[LeafInfo, ...]:
         """The certificates of a use that are valid and have a key, newest first.
 
-        A charging station connects with the first and tries the others if that fails (A02.FR.28). Raises
-        OcppError: the keys cannot be reached.
+        Raises OcppError: the keys cannot be reached.
         """
         context, names = self._context, self._context.key_names()
         return tuple(
@@ -130,6 +129,19 @@ class OwnCertificates:
             for leaf in context.inventory.valid(use, at)
             if leaf.key_octets in names
         )
+
+    def to_connect(self, at: datetime) -> tuple[LeafInfo, ...]:
+        """What a charging station connects with: the first, and the others in turns if that fails (A02.FR.28).
+
+        They are its usable certificates, or if all have expired, those that did so last: whether they will do
+        is for the CSMS to say (A00.FR.429, A00.FR.430). Raises OcppError: the keys cannot be reached.
+        """
+        use = LeafUse.CHARGING_STATION
+        ends = {leaf.certificate.not_after for leaf in self._context.inventory.of_use(use)}
+        for moment in (at, *sorted((end for end in ends if end < at), reverse=True)):
+            if found := self.usable(use, moment):
+                return found
+        return ()
 
     def check_profile(self, profile: int, at: datetime) -> Outcome:
         """Whether a security profile can be used: 2 and 3 need a valid CSMS root (A05.FR.02), 3 a certificate

@@ -109,10 +109,7 @@ class Inventory:
         )
 
     def valid(self, use: LeafUse, at: datetime) -> tuple[Leaf, ...]:
-        """The leaves of a use that are valid and have a path at ``at``, newest first.
-
-        A charging station tries the first to connect with, and the others in turn if that fails (A02.FR.28).
-        """
+        """The leaves of a use that are valid and have a path at ``at``, newest first."""
         return tuple(leaf for leaf in self.of_use(use) if self._has_path(leaf, at))
 
     def current(self, use: LeafUse, at: datetime) -> tuple[Leaf, ...]:
