@@ -131,7 +131,7 @@ class OwnCertificates:
         )
 
     def to_connect(self, at: datetime) -> tuple[LeafInfo, ...]:
-        """What a charging station connects with: the first, and the others in turns if that fails (A02.FR.28).
+        """What a station connects with: the first, and the others in turns if that fails (A02.FR.28).
 
         They are its usable certificates, or if all have expired, those that did so last: whether they will do
         is for the CSMS to say (A00.FR.429, A00.FR.430). Raises OcppError: the keys cannot be reached.
