@@ -5,6 +5,7 @@ package's adapters, asyncio, anyio and trio alike. What OpenSSL does not check i
 its handshake, before a byte of OCPP is sent.
 """
 
+import errno
 import logging
 import os
 import ssl
@@ -88,7 +89,8 @@ class TlsPolicy:
         crls: PEM files with revocation lists; if there is one, every issuer's must be there and current.
         crl_chain: look for the intermediate certificates in the lists, too.
         check: see :data:`Check`.
-        keylog: a file to which the connections' secrets are appended, for Wireshark. For debugging only.
+        keylog: a file to which the connections' secrets are appended, for Wireshark. For debugging only. It
+            is made readable by its owner only; another user's is refused.
 
     Raises:
         ConfigurationError: at construction, or as a context is made: the values make no sense, a file cannot
@@ -127,11 +129,7 @@ class TlsPolicy:
             flag = ssl.VERIFY_CRL_CHECK_CHAIN if self.crl_chain else ssl.VERIFY_CRL_CHECK_LEAF
             context.verify_flags |= flag
         if self.keylog is not None:
-            try:
-                os.close(os.open(self.keylog, os.O_WRONLY | os.O_CREAT, 0o600))  # OpenSSL would share it
-                context.keylog_filename = str(self.keylog)
-            except OSError as error:
-                raise ConfigurationError(f"cannot write {self.keylog}: {error.strerror}") from error
+            _log_keys(context, self.keylog)
         context.check = self.check
 
 
@@ -384,6 +382,22 @@ def _load(context: ssl.SSLContext, path: Path) -> None:
             context.load_verify_locations(path)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(f"cannot use {path}: {_told(error)}") from error
+
+
+def _log_keys(context: ssl.SSLContext, path: Path) -> None:
+    """Have OpenSSL append to a file that nobody else can read; by itself it would share it, and whoever had
+    made one in /tmp before would read along."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(descriptor).st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "it is another user's")
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+        context.keylog_filename = str(path)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _told(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The CSMS's end: which stations it lets in, with what suites and versions (A00, profiles 2 and 3)."""
 
+import os
 import ssl
 import stat
 import time
@@ -414,6 +415,20 @@ def test_the_key_log_holds_the_secrets_of_the_connections(
     connect(station(root, keylog=log), csms(root, server, profile=SecurityProfile.TLS_BASIC))
     assert "CLIENT_TRAFFIC_SECRET_0 " in log.read_text()
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_a_key_log_that_is_there_already_is_for_its_owner_only(
+    root: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "keys.log"
+    log.write_text("# before\n")
+    log.chmod(0o666)
+    station(root, keylog=log)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert log.read_text().startswith("# before\n")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ConfigurationError, match="another user's"):
+        station(root, keylog=log)
     with pytest.raises(ConfigurationError, match="cannot write"):
         station(root, keylog=tmp_path / "nowhere" / "keys.log")
 
