@@ -53,7 +53,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Say goodbye to the stations when the application ends."""
     del app
     yield
-    stations.close()
+    await stations.close()
 
 
 app = FastAPI(lifespan=lifespan)

@@ -26,6 +26,7 @@ from .anyio_dial import connect as connect
 from .anyio_tls import secure
 from .driver import Driver
 from .routes import Route
+from .server_driver import Registry
 from .sessions import GOING_AWAY, Limits, Session
 from .stores import Finish, Submit
 from .tls_failures import diagnose
@@ -266,6 +267,24 @@ class AnyioConcurrency:
 async def await_it(work: Coroutine[Any, Any, None]) -> None:
     """For ``start_soon``, which wants a function."""
     await work
+
+
+async def end_links(registry: Registry, grace: float) -> None:
+    """Take nobody in any more, close every link with 1001; after ``grace`` seconds cut what is left."""
+    empty, others = anyio.Event(), registry.emptied
+
+    def emptied() -> None:
+        others()
+        empty.set()
+
+    registry.emptied = emptied
+    registry.close()
+    if registry.empty:
+        return
+    with anyio.move_on_after(grace):
+        await empty.wait()
+    registry.abort()
+    await empty.wait()
 
 
 def in_thread(tasks: TaskGroup) -> Submit:

@@ -5,7 +5,7 @@ The same ``admit`` and sessions as :mod:`ocpp_adapters.asyncio_server`, on async
 
 import logging
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NoReturn
 
 import anyio
@@ -14,7 +14,7 @@ from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup, Ta
 
 from ocpp_core.wire import ServerConfig, WebSocketServer
 
-from .anyio_link import StreamDriver, await_it
+from .anyio_link import StreamDriver, await_it, end_links
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
 from .tls_wire import SecuredServer
@@ -49,6 +49,29 @@ class ServerStream(StreamDriver, ServerDriver):
         self._tasks.start_soon(await_it, work)
 
 
+class Server:
+    """A listening CSMS. Made by :func:`serve`, whose task is its life."""
+
+    def __init__(self, registry: Registry, port: int, ssl_context: ssl.SSLContext | None) -> None:
+        self._registry = registry
+        self.port = port
+        """The port of the first listening socket."""
+        self.ssl_context = ssl_context
+        """For connections to come; set a new one when a certificate was renewed. None: without TLS."""
+
+    @property
+    def connections(self) -> Mapping[str, ServerDriver]:
+        """The open links, by identity; a live view."""
+        return self._registry.connections
+
+    async def close(self, *, grace: float = 15.0) -> None:
+        """Take nobody in any more, close every link with 1001; after ``grace`` seconds cut what is left.
+
+        The task of :func:`serve` goes on: cancel it then.
+        """
+        await end_links(self._registry, grace)
+
+
 async def serve(
     admit: Admit,
     host: str | None = None,
@@ -57,11 +80,11 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     config: ServerConfig | None = None,
     limits: Limits | None = None,
-    task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
+    task_status: TaskStatus[Server] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen for stations until cancelled; every link is then closed with 1001.
 
-    ``await task_group.start(serve, admit, ...)`` returns the port. The arguments are those of
+    ``await task_group.start(serve, admit, ...)`` returns the :class:`Server`. The arguments are those of
     :func:`ocpp_adapters.asyncio_server.serve`.
 
     Raises:
@@ -69,10 +92,10 @@ async def serve(
     """
     registry = Registry(admit, config, limits)
     tcp = await anyio.create_tcp_listener(local_host=host, local_port=port)
-    bound = tcp.extra(SocketAttribute.local_port)
+    server = Server(registry, tcp.extra(SocketAttribute.local_port), ssl_context)
 
     async def handle(stream: ByteStream) -> None:
-        connection = ServerStream(stream, registry, ssl_context)
+        connection = ServerStream(stream, registry, server.ssl_context)
         if not registry.enter(connection):
             await anyio.aclose_forcefully(stream)
             return
@@ -87,7 +110,7 @@ async def serve(
         for listener in tcp.listeners:
             assert isinstance(listener, SocketListener)
             tasks.start_soon(_accept_all, listener, handle, tasks)
-        task_status.started(bound)
+        task_status.started(server)
 
 
 async def _accept_all(

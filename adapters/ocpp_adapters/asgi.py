@@ -31,7 +31,7 @@ from ocpp_core.wire import (
     parse_identity,
 )
 
-from .anyio_link import Alarm, AnyioConcurrency, loop_clock
+from .anyio_link import Alarm, AnyioConcurrency, end_links, loop_clock
 from .asgi_tls import told
 from .bridge import Admitted, EndTransport, Refused, SendMessage, ServerBridge
 from .bridge_anyio import Outbox
@@ -73,9 +73,12 @@ class OcppEndpoint:
         """The open links, by identity; a live view."""
         return self._registry.connections
 
-    def close(self) -> None:
-        """Take nobody in any more and close every link with 1001; for the end of the application's life."""
-        self._registry.close()
+    async def close(self, *, grace: float = 15.0) -> None:
+        """Take nobody in any more, close every link with 1001; after ``grace`` seconds cut what is left.
+
+        For the end of the application's life, before the ASGI server closes the links its own way.
+        """
+        await end_links(self._registry, grace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the life of the application."""
@@ -90,7 +93,7 @@ class OcppEndpoint:
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
-        self.close()
+        await self.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:

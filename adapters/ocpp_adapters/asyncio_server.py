@@ -8,7 +8,7 @@ not read is not read from either.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import Flag, auto
 from types import TracebackType
@@ -166,7 +166,8 @@ class Server:
     def __init__(self, registry: Registry, ssl_context: ssl.SSLContext | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.registry = registry
-        self._ssl_context = ssl_context
+        self.ssl_context = ssl_context
+        """For connections to come; set a new one when a certificate was renewed. None: without TLS."""
         self.buffer = memoryview(bytearray(_READ_SIZE))
         self._listener: asyncio.Server | None = None
         self._empty = asyncio.Event()
@@ -178,11 +179,16 @@ class Server:
         assert self._listener is not None
         return int(self._listener.sockets[0].getsockname()[1])
 
+    @property
+    def connections(self) -> Mapping[str, ServerDriver]:
+        """The open links, by identity; a live view."""
+        return self.registry.connections
+
     def wire(self, now: float) -> WebSocketServer | SecuredServer:
         """The machine of a new connection."""
-        if self._ssl_context is None:
+        if self.ssl_context is None:
             return WebSocketServer(self.registry.config, now)
-        return SecuredServer(self.registry.config, now, self._ssl_context)
+        return SecuredServer(self.registry.config, now, self.ssl_context)
 
     async def listen(self, **options: Any) -> None:
         """Begin to listen; the options are those of ``loop.create_server``."""
@@ -217,7 +223,7 @@ async def serve(
     host: str | None = None,
     port: int = 0,
     *,
-    ssl: ssl.SSLContext | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     config: ServerConfig | None = None,
     limits: Limits | None = None,
     **options: Any,
@@ -228,7 +234,7 @@ async def serve(
         admit: decides on each handshake, with a session or a refusal; may be a coroutine function.
         host: where to listen; None: everywhere.
         port: 0: any that is free, see :attr:`Server.port`.
-        ssl: for ``wss://``; best a policy's (:mod:`ocpp_adapters.tls_policy`).
+        ssl_context: for ``wss://``; best a policy's (:mod:`ocpp_adapters.tls_policy`).
         config: of every link.
         limits: how much to take on.
         options: further ones for ``loop.create_server``: ``reuse_port``, ``backlog``, ``sock`` ...
@@ -236,7 +242,7 @@ async def serve(
     Raises:
         OSError: it cannot listen there.
     """
-    server = Server(Registry(admit, config, limits), ssl)
+    server = Server(Registry(admit, config, limits), ssl_context)
     await server.listen(host=host, port=port, **options)
     return server
 

@@ -33,7 +33,8 @@ class Server:
         self._poll = poll
         self._listener = listener
         self._registry = registry
-        self._ssl_context = ssl_context
+        self.ssl_context = ssl_context
+        """For connections to come; set a new one when a certificate was renewed. None: without TLS."""
         self._again: float | None = None
         """When it accepts again."""
         poll.watch(listener, EVENT_READ, self._accept)
@@ -90,7 +91,7 @@ class Server:
             return
         with suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        driver = ServerSocket(connection, self._registry, self._poll, ssl_context=self._ssl_context)
+        driver = ServerSocket(connection, self._registry, self._poll, ssl_context=self.ssl_context)
         if self._registry.enter(driver):
             Carried(self._poll, driver, _nothing)
         else:

@@ -59,7 +59,8 @@ class Server:
         self._listener = listener
         self._admit = admit
         self._monitor = monitor
-        self._ssl_context = ssl_context
+        self.ssl_context = ssl_context
+        """For connections to come; set a new one when a certificate was renewed. None: without TLS."""
         self._registry = Registry(self._ask, config, limits)
         self._empty = monitor.condition()
         self._registry.emptied = self._empty.notify_all
@@ -117,9 +118,7 @@ class Server:
         with suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._monitor:
-            driver = ThreadSafeServer(
-                connection, self._registry, self._monitor, ssl_context=self._ssl_context
-            )
+            driver = ThreadSafeServer(connection, self._registry, self._monitor, ssl_context=self.ssl_context)
             if not self._registry.enter(driver):
                 connection.close()
                 return

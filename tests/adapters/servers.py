@@ -32,11 +32,15 @@ class Adapter:
     @asynccontextmanager
     async def serve(self, admit: Admit, **options: Any) -> AsyncIterator[int]:
         """A server on a free port of the loopback; its port."""
+        async with self.server(admit, **options) as server:
+            yield server.port
+
+    @asynccontextmanager
+    async def server(self, admit: Admit, **options: Any) -> AsyncIterator[Any]:
+        """The same; its handle."""
         if self.native:
-            if "ssl_context" in options:
-                options["ssl"] = options.pop("ssl_context")
             async with await asyncio_server.serve(admit, "127.0.0.1", **options) as server:
-                yield server.port
+                yield server
         else:
             async with anyio.create_task_group() as tasks:
                 yield await tasks.start(partial(anyio_server.serve, admit, "127.0.0.1", **options))
@@ -58,7 +62,7 @@ class Polled(Adapter):
         return "poll"
 
     @asynccontextmanager
-    async def serve(self, admit: Admit, **options: Any) -> AsyncIterator[int]:
+    async def server(self, admit: Admit, **options: Any) -> AsyncIterator[Any]:
         async with anyio.create_task_group() as tasks:
 
             def ask(handshake: HandshakeReceived, peer: Peer) -> Any:
@@ -68,7 +72,7 @@ class Polled(Adapter):
             asked = admit if self.direct else ask
             server = poll_server.serve(self.poll, asked, "127.0.0.1", **options)
             tasks.start_soon(self._run)
-            yield server.port
+            yield server
             server.close()
             with anyio.move_on_after(1):
                 while not server.empty:
@@ -116,7 +120,7 @@ class Threaded(Adapter):
         return "threads"
 
     @asynccontextmanager
-    async def serve(self, admit: Admit, **options: Any) -> AsyncIterator[int]:
+    async def server(self, admit: Admit, **options: Any) -> AsyncIterator[Any]:
         async with anyio.from_thread.BlockingPortal() as portal:
 
             def ask(handshake: HandshakeReceived, peer: Peer) -> Decision:
@@ -132,7 +136,7 @@ class Threaded(Adapter):
             asked = admit if self.direct else ask
             server = threads_server.serve(asked, "127.0.0.1", monitor=self.monitor, **options)
             try:
-                yield server.port
+                yield server
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(partial(server.close, grace=1))

@@ -203,8 +203,10 @@ async def test_a_newer_connection_replaces_the_older() -> None:
             await eventually(lambda: len(old.sent) == 2)
             assert old.sent[1]["code"] == 1000
             assert "replaced" in old.sent[1]["reason"]
-            endpoint.close()
-            await eventually(lambda: len(new.sent) == 2)
+            with anyio.fail_after(5):
+                await endpoint.close()
+            assert not endpoint.connections
+            assert len(new.sent) == 2
             assert new.sent[1]["code"] == 1001
     assert (await refused(endpoint))[0]["status"] == 503
 

@@ -12,7 +12,6 @@ from tests.adapters.servers import (
     ADAPTERS,
     SERVERS,
     Adapter,
-    Echo,
     Echoes,
     RawClient,
     Talker,
@@ -123,15 +122,3 @@ async def test_handshakes_under_way_end_with_the_server(adapter: Adapter) -> Non
             await anyio.sleep(0.05)
         assert (await client.to_the_end()).startswith(b"HTTP/1.1 503 ")
         await client.stream.aclose()
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_native_server_cuts_off_those_who_do_not_go(anyio_backend: str) -> None:
-    server = await asyncio_server.serve(lambda handshake, peer: Echo(), "127.0.0.1")
-    async with raw_client(server.port) as client:
-        await client.open()
-        assert list(server.registry.connections) == ["CP1"]
-        with anyio.fail_after(2):
-            await server.close(grace=0.1)
-        assert not server.registry.connections
-    await server.close()

@@ -38,7 +38,9 @@ def native(
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         concurrency = asyncio_server.AsyncioConcurrency()
-        serving = asyncio_server.serve(lambda *_: make(concurrency), "127.0.0.1", ssl=context, config=config)
+        serving = asyncio_server.serve(
+            lambda *_: make(concurrency), "127.0.0.1", ssl_context=context, config=config
+        )
         async with await serving as server:
             yield server.port
 
@@ -55,9 +57,10 @@ def on_anyio(
         async with anyio.create_task_group() as tasks:
             concurrency = AnyioConcurrency(tasks)
             options: Any = {"ssl_context": context, "config": config}
-            yield await tasks.start(
+            server = await tasks.start(
                 partial(anyio_server.serve, lambda *_: make(concurrency), "127.0.0.1", **options)
             )
+            yield server.port
             tasks.cancel_scope.cancel()
 
     with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(serve()) as port:

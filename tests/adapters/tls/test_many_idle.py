@@ -88,7 +88,7 @@ async def test_idle_connections_starve_nobody(count: int, secure: bool, tmp_path
     async with await asyncio_server.serve(
         Echoes(),
         "127.0.0.1",
-        ssl=context,
+        ssl_context=context,
         limits=Limits(handshakes=2_000),
         config=ServerConfig(ping_interval=300.0),
         backlog=1024,
@@ -105,11 +105,11 @@ async def test_idle_connections_starve_nobody(count: int, secure: bool, tmp_path
                     assert (await process.stdout.receive()).startswith(b"open")
                 talker.enough = True
             coming, talker.waits = talker.waits, []
-            assert len(server.registry.connections) == count + 1
+            assert len(server.connections) == count + 1
             await talker.say(200)
             process.kill()
         with anyio.fail_after(30):
-            while len(server.registry.connections) > 1:
+            while len(server.connections) > 1:
                 await anyio.sleep(0.05)
         await talker.close()
     told = f"{count} links: {len(coming)} answers as they came, the slowest after {max(coming):.3f} s"

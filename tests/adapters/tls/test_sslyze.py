@@ -41,7 +41,7 @@ async def test_a_scanner_finds_what_the_standard_wants_and_no_more(tmp_path: Pat
     root = pki.root(tmp_path)
     leaves = (root.leaf("localhost"), root.leaf("localhost", kind="rsa"))
     context = CsmsTls(credentials=tuple(leaf.credential for leaf in leaves)).context()
-    async with await asyncio_server.serve(lambda a, p: Session(), "127.0.0.1", ssl=context) as server:
+    async with await asyncio_server.serve(lambda a, p: Session(), "127.0.0.1", ssl_context=context) as server:
         found = await anyio.to_thread.run_sync(scan, server.port, tmp_path / "report.json")
 
     def accepted(version: str) -> set[str]:

@@ -82,7 +82,7 @@ async def open_poll(url: ClientConfig, context: ssl.SSLContext) -> None:
 async def test_a_csms_that_refuses_a_certificate_is_understood(opener: Any, root: Authority) -> None:
     """With TLS 1.3 it says so only after the station's handshake."""
     csms = CsmsTls(credentials=(root.leaf("localhost").credential,), trust=(root.file,), profile=CERTIFICATE)
-    async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl=csms.context()) as server:
+    async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl_context=csms.context()) as server:
         url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
         with pytest.raises(HandshakeFailedError) as raised:
             await opener(url, StationTls(trust=(root.file,)).context())
@@ -107,7 +107,7 @@ async def test_a_station_says_why_it_does_not_connect(
 ) -> None:
     csms = CsmsTls(credentials=(leaf(root).credential,)).context()
     seen: list[StationAction | Text] = []
-    async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl=csms) as server:
+    async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl_context=csms) as server:
         station = Station(config(), os.urandom, anyio.current_time())
         url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
         context = StationTls(trust=(root.file,)).context()
@@ -115,7 +115,7 @@ async def test_a_station_says_why_it_does_not_connect(
             station, url, MemoryStore(), Charger(), observe=seen.append, ssl_context=context
         ):
             await eventually(lambda: any(isinstance(a, LinkChanged) and words in a.reason for a in seen))
-        assert server.registry.connections == {}
+        assert server.connections == {}
 
 
 @pytest.mark.parametrize("newest", [TLS12, TLS13], ids=["1.2", "1.3"])
@@ -148,7 +148,7 @@ async def test_profile_3_from_the_socket_to_the_boot(
     own = StationTls(trust=(root.file,), profile=CERTIFICATE, credential=root.leaf(serial).credential)
     seen: list[StationAction | Text] = []
     gate = ProfileGate(records.get, admit)
-    async with await asyncio_server.serve(gate, "127.0.0.1", ssl=csms.context()) as server:
+    async with await asyncio_server.serve(gate, "127.0.0.1", ssl_context=csms.context()) as server:
         settings = replace(config(), info=StationInfo("Model", "Vendor", serial_number=told))
         station = Station(settings, os.urandom, anyio.current_time())
         url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
@@ -163,7 +163,7 @@ async def test_the_policy_holds_in_others_tls_too(root: Authority) -> None:
     """asyncio's own streams and anyio's: what OpenSSL does not refuse the context does."""
     csms = CsmsTls(credentials=(root.leaf("*.example.com").credential,)).context()
     echoes = Echoes()
-    async with await asyncio_server.serve(echoes, "127.0.0.1", ssl=csms) as server:
+    async with await asyncio_server.serve(echoes, "127.0.0.1", ssl_context=csms) as server:
         strict, lax = (
             StationTls(trust=(root.file,), names=names).context() for names in (Names.EXACT, Names.WILDCARD)
         )
@@ -186,7 +186,7 @@ async def test_a_csms_logs_the_security_event(root: Authority, caplog: pytest.Lo
     expired = root.leaf("SN-0001", since=-9 * DAY, until=-DAY).credential
     own = StationTls(trust=(root.file,), profile=CERTIFICATE, credential=expired).context()
     with caplog.at_level("INFO"):
-        async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl=csms.context()) as server:
+        async with await asyncio_server.serve(Echoes(), "127.0.0.1", ssl_context=csms.context()) as server:
             url = ClientConfig(url=f"wss://localhost:{server.port}/CP1")
             with pytest.raises(HandshakeFailedError):
                 await open_anyio(url, own)
@@ -225,7 +225,7 @@ async def test_the_password_goes_with_every_request(
     gate = ProfileGate({"CP1": StationRecord(profile=profile, password=password)}.get, admit)
     secure = profile is SecurityProfile.TLS_BASIC
     context = CsmsTls(credentials=(root.leaf("localhost").credential,)).context() if secure else None
-    async with await asyncio_server.serve(gate, "127.0.0.1", ssl=context) as server:
+    async with await asyncio_server.serve(gate, "127.0.0.1", ssl_context=context) as server:
         url = f"{'wss' if secure else 'ws'}://localhost:{server.port}/CP1"
         own = StationTls(trust=(root.file,)).context()
         right = ClientConfig(url=url, credentials=Credentials(b"CP1", password))

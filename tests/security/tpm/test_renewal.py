@@ -142,8 +142,8 @@ async def renew(kit: TlsKit, version: OcppVersion, station: StationSide, csms: C
         csms.tasks = station.tasks = tasks
         station.renewed = anyio.Event()
         serve = partial(anyio_server.serve, csms.admit, "127.0.0.1", ssl_context=kit.server())
-        port = await tasks.start(serve)
-        config = ClientConfig(url=f"wss://localhost:{port}/CP1", subprotocols=(version.value,))
+        server = await tasks.start(serve)
+        config = ClientConfig(url=f"wss://localhost:{server.port}/CP1", subprotocols=(version.value,))
         async with open_rpc(config, station.handle, ssl_context=station.context(kit)):
             answer = await csms.links[0].call(TRIGGERS[version]())
             assert answer.status == "Accepted"  # type: ignore[attr-defined]

@@ -61,8 +61,8 @@ async def csms(context: ssl.SSLContext) -> AsyncIterator[ClientConfig]:
             return RpcLink(Role.CSMS, refuse_all, AnyioConcurrency(tasks))
 
         serve = partial(anyio_server.serve, admit, "127.0.0.1", ssl_context=context)
-        port = await tasks.start(serve)
-        yield ClientConfig(url=f"wss://localhost:{port}/CP1", subprotocols=("ocpp2.0.1",))
+        server = await tasks.start(serve)
+        yield ClientConfig(url=f"wss://localhost:{server.port}/CP1", subprotocols=("ocpp2.0.1",))
         tasks.cancel_scope.cancel()
 
 
