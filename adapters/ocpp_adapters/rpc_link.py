@@ -297,7 +297,7 @@ class RpcLink(Session):
     def _refuse(self, call: CallReceived, error: Exception) -> None:
         link, rpc = self._opened()
         if not isinstance(error, RefuseCallError):
-            _log.error("%s: the handler of %s failed", link.identity, call.action, exc_info=error)
+            self._failed(call, error)
             error = RefuseCallError(ErrorCode.INTERNAL_ERROR, "the call could not be handled")
         if call.call_id not in rpc.unanswered:
             return
@@ -311,7 +311,7 @@ class RpcLink(Session):
         try:
             heard = self._handler(self, message)
         except Exception as error:
-            _log.error("the handler of %s failed", message.action, exc_info=error)
+            self._failed(message, error)
         else:
             if isinstance(heard, Awaitable):
                 self._concurrency.spawn(self._hear_later(message, heard))
@@ -320,4 +320,13 @@ class RpcLink(Session):
         try:
             await heard
         except Exception as error:
-            _log.error("the handler of %s failed", message.action, exc_info=error)
+            self._failed(message, error)
+
+    def _failed(self, received: CallReceived | SendReceived, error: Exception) -> None:
+        what = f"{self.identity}: the handler of {received.action}"
+        if isinstance(
+            error, CallFailedError
+        ):  # it called back, and the link was lost: no bug of the handler's
+            _log.warning("%s gave up: %s", what, error)
+        else:
+            _log.error("%s failed", what, exc_info=error)

@@ -160,6 +160,21 @@ async def test_calls_in_flight_and_queued_fail_when_the_link_goes(adapter: Adapt
         await anyio.sleep(0.02)
 
 
+async def test_a_handler_whose_own_call_fails_is_no_bug(
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def on_csms(link: RpcLink, call: CallReceived | SendReceived) -> Response:
+        await link.call(v201.ClearCacheRequest())
+        return HEARTBEAT
+
+    async with csms(adapter, on_csms) as (port, _), open_rpc(station(port)) as link:  # it refuses all
+        with pytest.raises(CallFailedError, match="InternalError"):
+            await link.call(v201.HeartbeatRequest())
+    (record,) = (record for record in caplog.records if "handler of Heartbeat" in record.message)
+    assert record.levelno == logging.WARNING
+    assert "CP1: the handler of Heartbeat gave up: ClearCache: call-error" in record.message
+
+
 async def test_time_out_and_withdrawal(adapter: Adapter) -> None:
     gate = anyio.Event()
     received: list[str] = []

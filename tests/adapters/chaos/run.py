@@ -66,6 +66,8 @@ TIMES: dict[str, Any] = {
     "pong_timeout": PONG,
 }
 SERVERS = [name for name in CENTRAL_SYSTEMS if name != "asgi-hypercorn-trio"]
+TIMELESS = {"asgi-uvicorn-asyncio"}
+"""Give a handshake as long as it likes."""
 STATIONS = list(ADAPTERS)
 LEDGER = CsmsConfig(
     registration=EASY.registration, authorization=EASY.authorization, closed_transactions=1000
@@ -231,6 +233,17 @@ def descriptors() -> set[tuple[str, str]]:
     return found
 
 
+def connections_of(port: int) -> set[str]:
+    """What a server on this port has accepted, and not closed."""
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    found = [(line.split(), line) for line in lines]
+    return {
+        line
+        for words, line in found
+        if words[1].endswith(f":{port:04X}") and words[3] != "0A" and words[9] != "0"
+    }
+
+
 def eventually_none(left: Callable[[], set[Any]]) -> set[Any]:
     end = time.monotonic() + GRACE
     while (found := left()) and time.monotonic() < end:
@@ -392,6 +405,9 @@ def play(case: Case, contexts: Contexts | None, sessions: int = 3) -> Outcome:
             outcome = Outcome(books, operator, {}, relay.faults, time.monotonic() - honest)
         left = eventually_none(lambda: set(centrals[0].links))
         assert not left, "the CSMS does not notice that the station has gone"
+        if case.csms not in TIMELESS:
+            left = eventually_none(lambda: connections_of(port))
+            assert not left, f"the server keeps connections open: {left}"
     outcome.rows = rows.load("CP1")
     _audit(outcome, case, site)
     return outcome

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.chaos import deaths
+from tests.adapters.chaos import calls, deaths
 from tests.adapters.chaos.run import SERVERS, STATIONS, Case, Contexts, mutual, play, quiet
 from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 
@@ -40,6 +40,12 @@ def nursery() -> Iterator[deaths.Nursery]:
 def test_a_bad_network(case: Case, contexts: Contexts) -> None:
     with quiet():
         play(case, contexts)
+
+
+@pytest.mark.parametrize("case", [*HANDFUL[:4], *DRAWN], ids=str)
+def test_calls_over_a_bad_network(case: Case, contexts: Contexts) -> None:
+    with quiet():
+        calls.play(case, contexts)
 
 
 @pytest.mark.parametrize("seed", [1, *range(FIRST, FIRST + SEEDS)])
