@@ -9,7 +9,7 @@ from itertools import pairwise
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ocpp_security.errors import CertificateError
+from ocpp_security.errors import CertificateError, printable
 from ocpp_security.pki.certificate import Certificate
 from ocpp_security.pki.path import check_strength
 from ocpp_security.pki.properties import check_usage
@@ -33,7 +33,7 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.verdict:<8}{self.text}"
+        return f"{self.verdict:<8}{printable(self.text)}"
 
 
 def ok(text: str) -> Finding:

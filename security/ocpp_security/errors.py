@@ -48,10 +48,16 @@ class Fault(StrEnum):
     UNSUCCESSFUL = "the responder could not answer"
 
 
+def printable(text: str) -> str:
+    """A text that a peer had a hand in, for a log or a terminal: on one line, without control characters."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
 class CertificateError(OcppError, ValueError):
-    """Input is not acceptable: ``fault`` says why, ``detail`` what. The state is unchanged."""
+    """Input is not acceptable: ``fault`` says why, ``detail`` what, on one line. The state is unchanged."""
 
     def __init__(self, fault: Fault, detail: str = "") -> None:
+        detail = printable(detail)
         super().__init__(f"{fault}: {detail}" if detail else str(fault))
         self.fault = fault
         self.detail = detail

@@ -17,11 +17,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
-from .errors import CertificateError
+from .errors import CertificateError, printable
 from .pki.certificate import Certificate
 from .pki.crl import MAX_CRL_SIZE, RevocationList, parse_crl
 from .pki.ocsp import MAX_RESPONSE_SIZE, OcspStatus, Revocation, request_about, verify_response
-from .pki.revocation import Evidence, evident
 from .statuses import StatusCache
 
 MAX_SOURCES: Final = 4
@@ -203,7 +202,7 @@ class Inquiry:
         certificate, issuer = self._links[0]
         said = self._cache.known(certificate, issuer, at, now)
         if said is Revocation.UNKNOWN:
-            said = evident(certificate, issuer, Evidence(self._lists), at)
+            said = self._cache.listed(self._lists, certificate, issuer, at)
         if said is Revocation.UNKNOWN:
             self._sources = deque(_sources(certificate, issuer, self._policy))
             self._turn(at, now)
@@ -227,8 +226,7 @@ class Inquiry:
 
     def _found(self, standing: Standing, words: str, at: datetime, now: float) -> None:
         certificate, _ = self._links.popleft()
-        told = f"{certificate.subject}: {standing}, {words}"
-        told = "".join(sign if sign.isprintable() else "?" for sign in told)  # it goes into a log
+        told = printable(f"{certificate.subject}: {standing}, {words}")
         self.findings.append(Verdict(standing, told[:MAX_WORDS]))
         if standing is Standing.REVOKED:
             self._links.clear()

@@ -126,6 +126,10 @@ def test_a_server_that_goes_while_it_is_looked_at(seen: list[Outcome], root: Aut
     assert not any("OCPP forbids" in it.text for it in said)
 
 
+def test_what_a_server_calls_itself_does_nothing_to_a_terminal() -> None:
+    assert str(Finding(Verdict.NOTE, "issued by CN=\x1b[2Jnobody\n")).endswith("issued by CN=?[2Jnobody?")
+
+
 @pytest.mark.parametrize(("chain", "told"), [((b"no certificate",), True), ((), False)])
 def test_a_certificate_that_cannot_be_read_or_is_not_sent(
     chain: tuple[bytes, ...], told: bool, seen: list[Outcome]

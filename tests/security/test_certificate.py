@@ -117,6 +117,20 @@ def test_a_serial_number_that_no_message_can_carry_is_none() -> None:
         parse_der(bytes(der))
 
 
+def test_words_about_a_certificate_are_one_printable_line() -> None:
+    """Its names go into logs and onto terminals, and are whatever their owner wants."""
+    evil = name("x\nroot: logged in \x1b[2J\u202e")
+    certificate = build(evil, KEY.public_key(), evil, KEY, Wish())
+    assert certificate.subject.isprintable()
+    assert certificate.common_name == "x\nroot: logged in \x1b[2J\u202e"
+    with pytest.raises(CertificateError) as caught:
+        check_station_certificate(certificate, StationSubject("SN", "Operator"))
+    assert (caught.value.detail, str(caught.value)) == (
+        "x?root: logged in ?[2J?",
+        "another common name: x?root: logged in ?[2J?",
+    )
+
+
 def test_two_names_are_no_name() -> None:
     twice = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n) for n in ("A", "B")])
     key = ec_key()

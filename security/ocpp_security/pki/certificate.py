@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 
-from ..errors import CertificateError, Fault
+from ..errors import CertificateError, Fault, printable
 
 PublicKey: TypeAlias = (
     rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
@@ -57,7 +57,7 @@ class Certificate:
     """SHA-256 of the DER, 64 lower-case hexadecimal digits."""
     parsed: x509.Certificate = field(compare=False, repr=False)
     subject: str = field(compare=False)
-    """The subject's distinguished name as RFC 4514 text, for people."""
+    """The subject's distinguished name as RFC 4514 text, for people: one printable line."""
     subject_der: bytes = field(compare=False, repr=False)
     issuer_der: bytes = field(compare=False, repr=False)
     serial: int = field(compare=False)
@@ -189,7 +189,7 @@ def _read(certificate: x509.Certificate) -> Certificate:
         der=der,
         fingerprint=hashlib.sha256(der).hexdigest(),
         parsed=certificate,
-        subject=certificate.subject.rfc4514_string(),
+        subject=printable(certificate.subject.rfc4514_string()),
         subject_der=certificate.subject.public_bytes(),
         issuer_der=certificate.issuer.public_bytes(),
         serial=certificate.serial_number,
