@@ -1,5 +1,6 @@
 """The station's own certificates, with real files and keys: asked for, taken, used, dropped."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -76,6 +77,21 @@ def test_a_signing_request_names_the_station(manager: CertificateManager, tmp_pa
     assert "PRIVATE" not in repr(request)
     assert [file.name for file in (tmp_path / "keys").iterdir()] == ["charging_station-1.key"]
     assert ask(manager).csr != request.csr  # a new key pair each time
+
+
+@pytest.mark.requirement("A02.FR.03")
+def test_a_signing_request_asks_for_further_names(manager: CertificateManager, tmp_path: Path) -> None:
+    manager.config = replace(CONFIG, alternative_names={STATION: ("cp1.example", "192.0.2.1", "2001:db8::1")})
+    csr = x509.load_pem_x509_csr(ask(manager).csr.encode())
+    names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["cp1.example"]
+    assert list(map(str, names.get_values_for_type(x509.IPAddress))) == ["192.0.2.1", "2001:db8::1"]
+    assert len(x509.load_pem_x509_csr(ask(manager, V2G).csr.encode()).extensions) == 0
+    manager.config = replace(CONFIG, alternative_names={STATION: ("bücher.example",)})
+    outcome = manager.answer(MakeSigningRequest(STATION), NOW)
+    assert isinstance(outcome, Outcome)
+    assert outcome.fault is Fault.MALFORMED
+    assert len(list((tmp_path / "keys").iterdir())) == 2  # none was made in vain
 
 
 @pytest.mark.requirement("A02.FR.27", "A03.FR.23")

@@ -54,7 +54,7 @@ class LongKey:
     def __init__(self, length: int) -> None:
         self.length = length
 
-    def sign_csr(self, subject: object) -> str:
+    def sign_csr(self, subject: object, extensions: object = ()) -> str:
         return self.length * "A"
 
 

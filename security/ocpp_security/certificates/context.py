@@ -1,6 +1,6 @@
 """What the parts of the manager share: the directory, the keys, the policies, and what is installed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +30,8 @@ class CertificateConfig:
 
     subjects: Mapping[LeafUse, StationSubject] = field(default_factory=dict)
     """Whose name goes into CSRs, by use."""
+    alternative_names: Mapping[LeafUse, Sequence[str]] = field(default_factory=dict)
+    """Host names and IP addresses that CSRs ask for besides."""
     trust: TrustPolicy = field(default_factory=TrustPolicy)
     leaves: LeafPolicy = field(default_factory=LeafPolicy)
     hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256

@@ -17,7 +17,14 @@ from ..pki.properties import StationSubject
 from ..questions import LeafState, Outcome, SecurityEvent, SigningRequest
 from ..trust.decisions import Decision, PutLeaf, Status, decide_root_proven
 from ..trust.inventory import Leaf, LeafUse, TrustUse
-from ..trust.leaves import PendingKey, decide_collect, decide_leaf_proven, decide_signed, subject_name
+from ..trust.leaves import (
+    PendingKey,
+    alternative_names,
+    decide_collect,
+    decide_leaf_proven,
+    decide_signed,
+    subject_name,
+)
 from .context import Context
 
 MAX_PENDING = 4
@@ -53,10 +60,12 @@ class OwnCertificates:
         keys, config = self._context.keys, self._context.config
         try:
             subject = subject_name(config.subjects.get(use, StationSubject("", "")))
+            extensions = alternative_names(config.alternative_names.get(use, ()))
             self._make_room(use, at)
             number = max(self._numbers(), default=0) + 1
             name = f"{use.name.lower()}-{number}"
-            csr = keys.create(name, config.key_algorithms.get(use, config.key_algorithm)).sign_csr(subject)
+            key = keys.create(name, config.key_algorithms.get(use, config.key_algorithm))
+            csr = key.sign_csr(subject, extensions)
         except CertificateError as error:
             return Outcome(Status.FAILED, error.fault, error.detail, use=use)
         except OcppError as error:

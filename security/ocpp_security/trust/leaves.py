@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -71,6 +72,27 @@ def subject_name(subject: StationSubject) -> x509.Name:
         return x509.Name(attributes)
     except ValueError as error:
         raise CertificateError(Fault.MALFORMED, str(error)) from error
+
+
+def alternative_names(names: Sequence[str]) -> tuple[x509.Extension[x509.ExtensionType], ...]:
+    """The extension of a CSR that asks for further names: host names and IP addresses; none without a name.
+
+    Raises CertificateError (MALFORMED).
+    """
+    if not names:
+        return ()
+    try:
+        extension = x509.SubjectAlternativeName(list(map(_general_name, names)))
+    except ValueError as error:
+        raise CertificateError(Fault.MALFORMED, str(error)) from error
+    return (x509.Extension(extension.oid, False, extension),)
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def decide_signed(
