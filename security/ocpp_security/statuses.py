@@ -5,19 +5,22 @@ wall clock makes an old answer good: it says whether an answer is current, the o
 here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from .errors import CertificateError
 from .pki.certificate import Certificate
-from .pki.crl import RevocationList, check_crl, listed
+from .pki.crl import RevocationList, Scope, check_crl, covers, is_current, revoked_serials
 from .pki.ocsp import MAX_SKEW, OcspStatus, Revocation
 
 MAX_STATUSES: Final = 20_000
 """Answers of each kind, good and revoked; the oldest goes first."""
 MAX_LISTS: Final = 8
-"""Lists, of one issuer each; they may be large."""
+"""Lists that were fetched; they may be large."""
+MAX_CHECKED: Final = 64
+"""Lists, fetched or the operator's, whose signature was looked at and whose numbers are at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ class StatusCache:
         self._max_age = max_age
         self._good: dict[str, _Status] = {}
         self._revoked: dict[str, _Status] = {}
-        self._lists: dict[str, _List] = {}
+        self._lists: dict[tuple[str, Scope | None], _List] = {}
+        self._checked: dict[tuple[RevocationList, str], frozenset[int] | None] = {}
+        """What is on lists, by the issuers that have signed them; None: that one has not."""
 
     def known(self, certificate: Certificate, issuer: Certificate, at: datetime, now: float) -> Revocation:
         """What the answers at hand say; UNKNOWN: nothing.
@@ -49,7 +54,7 @@ class StatusCache:
         revoked = self._revoked.get(certificate.fingerprint)
         if revoked is not None and at <= revoked.said.next_update:
             return Revocation.REVOKED
-        said = self._listed(certificate, issuer, at, now)
+        said = self._fetched(certificate, issuer, at, now)
         if said is Revocation.UNKNOWN and self._good_at(certificate, at, now):
             return Revocation.GOOD
         return said
@@ -82,23 +87,52 @@ class StatusCache:
     def keep_list(self, crl: RevocationList, issuer: Certificate, at: datetime, now: float) -> None:
         """Keep an issuer's list, unless a newer one is at hand. Raises CertificateError: not believed."""
         check_crl(crl, issuer, at)
-        older = self._lists.pop(issuer.fingerprint, None)
+        name = (issuer.fingerprint, crl.scope)
+        older = self._lists.pop(name, None)
         newest = crl if older is None or older.crl.this_update <= crl.this_update else older.crl
-        self._lists[issuer.fingerprint] = _List(newest, now)
+        self._lists[name] = _List(newest, now)
         if len(self._lists) > MAX_LISTS:
             del self._lists[next(iter(self._lists))]
 
-    def _listed(self, certificate: Certificate, issuer: Certificate, at: datetime, now: float) -> Revocation:
-        """What the issuer's list says; its signature was verified when it came."""
-        found = self._lists.get(issuer.fingerprint)
-        if found is None or at > found.crl.next_update:
+    def listed(
+        self, lists: Sequence[RevocationList], certificate: Certificate, issuer: Certificate, at: datetime
+    ) -> Revocation:
+        """What lists of somebody else's keeping say."""
+        return _worst({self._said(crl, certificate, issuer) for crl in lists if is_current(crl, at)})
+
+    def _fetched(self, certificate: Certificate, issuer: Certificate, at: datetime, now: float) -> Revocation:
+        """What the issuer's lists say that were fetched: a revocation until nextUpdate, as above."""
+        said = set()
+        for (fingerprint, _), found in self._lists.items():
+            if fingerprint == issuer.fingerprint and at <= found.crl.next_update:
+                word = self._said(found.crl, certificate, issuer)
+                if word is Revocation.REVOKED or (
+                    self._fresh(found.since, now) and is_current(found.crl, at)
+                ):
+                    said.add(word)
+        return _worst(said)
+
+    def _said(self, crl: RevocationList, certificate: Certificate, issuer: Certificate) -> Revocation:
+        """What a list says, at whatever time. Its signature is verified, and it is read, once."""
+        if crl.issuer_der != issuer.subject_der or not covers(crl, certificate):
             return Revocation.UNKNOWN
-        try:
-            said = listed(found.crl, certificate)
-        except CertificateError:  # an entry of it cannot be read
+        name = (crl, issuer.fingerprint)
+        if name not in self._checked:
+            try:
+                check_crl(crl, issuer, crl.this_update)
+                self._checked[name] = revoked_serials(crl)
+            except CertificateError:
+                self._checked[name] = None
+            if len(self._checked) > MAX_CHECKED:
+                del self._checked[next(iter(self._checked))]
+        serials = self._checked[name]
+        if serials is None:
             return Revocation.UNKNOWN
-        current = self._fresh(found.since, now) and found.crl.this_update - MAX_SKEW <= at
-        return said if said is Revocation.REVOKED or current else Revocation.UNKNOWN
+        return Revocation.REVOKED if certificate.serial in serials else Revocation.GOOD
 
     def _fresh(self, since: float, now: float) -> bool:
         return now - since <= self._max_age
+
+
+def _worst(said: set[Revocation]) -> Revocation:
+    return next((it for it in (Revocation.REVOKED, Revocation.GOOD) if it in said), Revocation.UNKNOWN)

@@ -1,6 +1,6 @@
 """Whom to ask whether a path is revoked, in which order, and what follows: without a single socket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -206,6 +206,66 @@ def test_what_comes_too_late_is_of_no_consequence() -> None:
     assert inquiry.verdict.standing is Standing.GOOD
 
 
+def scoped(url: str | None = None, **options: bool) -> Sequence[tuple[x509.ExtensionType, bool]]:
+    """What makes a list one for some certificates only."""
+    flags = {"only_contains_user_certs": False, "only_contains_ca_certs": False, "indirect_crl": False}
+    flags |= {"only_contains_attribute_certs": False} | options
+    names = None if url is None else [x509.UniformResourceIdentifier(url)]
+    reasons = frozenset({x509.ReasonFlags.key_compromise}) if flags.pop("some_reasons", False) else None
+    point = x509.IssuingDistributionPoint(names, None, only_some_reasons=reasons, **flags)
+    return [(point, True)]
+
+
+@pytest.mark.parametrize(
+    ("scope", "standing"),
+    [
+        (scoped(LIST), Standing.REVOKED),
+        (scoped(LIST, only_contains_user_certs=True), Standing.REVOKED),
+        (scoped(only_contains_user_certs=True), Standing.REVOKED),
+        (scoped("http://crl.example/another"), Standing.UNKNOWN),
+        (scoped(LIST, only_contains_ca_certs=True), Standing.UNKNOWN),
+        (scoped(LIST, indirect_crl=True), Standing.UNKNOWN),
+        (scoped(LIST, some_reasons=True), Standing.UNKNOWN),
+        (scoped(only_contains_attribute_certs=True), Standing.UNKNOWN),
+    ],
+)
+@pytest.mark.requirement("RFC5280-5.2.5", "RFC5280-6.3.3")
+def test_a_list_of_some_certificates_speaks_for_them_only(
+    scope: Sequence[tuple[x509.ExtensionType, bool]], standing: Standing
+) -> None:
+    policy = StatusPolicy(ocsp=False)
+    desk = Desk({LIST: SUB.crl(LEAF.certificate, extensions=scope)}, policy)
+    assert desk.inquire(LEAF.certificate, SUB.certificate) == standing
+    at_hand = Desk(
+        lists=(SUB.crl(LEAF.certificate, extensions=scope),), policy=StatusPolicy(ocsp=False, lists=False)
+    )
+    assert at_hand.inquire(LEAF.certificate, SUB.certificate) == standing
+
+
+def test_several_lists_of_one_authority_stand_side_by_side() -> None:
+    urls = [f"http://crl.example/{number}" for number in range(3)]
+    leaves = [SUB.leaf(f"{url}", crl=url).certificate for url in urls]
+    answers: Answers = {
+        url: SUB.crl(*leaves[:number], extensions=scoped(url)) for number, url in enumerate(urls)
+    }
+    desk = Desk(answers, StatusPolicy(ocsp=False))
+    for _ in range(2):
+        found = [desk.inquire(leaf, SUB.certificate) for leaf in leaves]
+        assert found == [Standing.GOOD] * 3
+    assert not desk.asked
+
+
+def test_an_authority_is_on_the_list_for_authorities() -> None:
+    sub = ROOT.sub("Listed", crl=LIST)
+    for options, standing in (
+        ({"only_contains_ca_certs": True}, Standing.REVOKED),
+        ({"only_contains_user_certs": True}, Standing.UNKNOWN),
+    ):
+        crl = ROOT.crl(sub.certificate, extensions=scoped(**options))
+        desk = Desk({LIST: crl}, StatusPolicy(ocsp=False))
+        assert desk.inquire(sub.certificate, ROOT.certificate) == standing
+
+
 # What is remembered
 
 
@@ -284,8 +344,11 @@ def test_the_cache_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     authorities = [root(f"{number}", ec_key()) for number in range(3)]
     for authority in authorities:
         cache.keep_list(parse_crl(authority.crl()), authority.certificate, NOW, 0.0)
+    checked = len(cache._checked)
+    monkeypatch.setattr(statuses, "MAX_CHECKED", checked + 1)
     kept = [cache.known(it.leaf().certificate, it.certificate, NOW, 0.0) for it in authorities]
     assert kept == [Revocation.UNKNOWN, Revocation.GOOD, Revocation.GOOD]
+    assert len(cache._checked) == checked + 1
 
 
 STEP: st.SearchStrategy[Callable[[], bytes]] = st.sampled_from(

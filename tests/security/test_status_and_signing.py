@@ -37,6 +37,7 @@ from tests.security.manager_kit import (
     renew_v2g,
 )
 from tests.security.pki_kit import DAY, NOW, ec_key, pem, root, rsa_key, usage
+from tests.security.test_inquiry import scoped
 
 # Revocation.
 
@@ -101,6 +102,8 @@ def test_a_response_about_nothing_of_ours_is_not_kept(
 def test_lists_are_kept_of_known_authorities_only(manager: CertificateManager, tmp_path: Path) -> None:
     assert manager.status.take_crl(STRANGER.crl(), NOW).fault is Fault.WRONG_SUBJECT
     assert manager.status.take_crl(b"rubbish", NOW).fault is Fault.MALFORMED
+    of_some = V2G_ROOT.crl(extensions=scoped("http://crl.example/"))
+    assert manager.status.take_crl(of_some, NOW).fault is Fault.WRONG_SUBJECT
     assert manager.status.take_crl(CSMS_ROOT.crl(begin=NOW + DAY), NOW).fault is Fault.NOT_CURRENT
     for begin in (NOW - 2 * DAY, NOW - DAY):
         assert manager.status.take_crl(CSMS_ROOT.crl(begin=begin), NOW).accepted

@@ -108,6 +108,8 @@ class StatusEvidence:
         fault = CertificateError(Fault.WRONG_SUBJECT, "no CA of that name is installed")
         try:
             crl = parse_crl(data)
+            if crl.scope is not None:  # one list is kept of each CA
+                raise CertificateError(Fault.WRONG_SUBJECT, "a list of some certificates only")
             for issuer in dict.fromkeys(self._context.inventory.known()):
                 if issuer.subject_der != crl.issuer_der:
                     continue

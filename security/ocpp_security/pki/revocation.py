@@ -27,7 +27,7 @@ def check_revocation(path: Path, evidence: Evidence, at: datetime, *, require: b
     names a responder or a list to ask.
     """
     for certificate, issuer in path.links():
-        status = evident(certificate, issuer, evidence, at)
+        status = _status(certificate, issuer, evidence, at)
         if status is Revocation.REVOKED:
             raise CertificateError(Fault.REVOKED, certificate.subject)
         checkable = certificate.responder_urls or certificate.crl_urls
@@ -37,12 +37,12 @@ def check_revocation(path: Path, evidence: Evidence, at: datetime, *, require: b
 
 def crl_status(path: Path, crls: Sequence[RevocationList], at: datetime) -> Revocation:
     """The worst that lists say of a path."""
-    statuses = {evident(c, issuer, Evidence(crls), at) for c, issuer in path.links()}
+    statuses = {_status(c, issuer, Evidence(crls), at) for c, issuer in path.links()}
     bad = (Revocation.REVOKED, Revocation.UNKNOWN)
     return next((status for status in bad if status in statuses), Revocation.GOOD)
 
 
-def evident(certificate: Certificate, issuer: Certificate, evidence: Evidence, at: datetime) -> Revocation:
+def _status(certificate: Certificate, issuer: Certificate, evidence: Evidence, at: datetime) -> Revocation:
     """REVOKED if anybody credible says so, else GOOD if anybody does, else UNKNOWN."""
     said: set[Revocation] = set()
     for crl in evidence.crls:
