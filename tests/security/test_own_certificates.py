@@ -163,7 +163,7 @@ def test_a_key_store_that_fails_is_an_answer(
 class HugeKey:
     """A key whose CSR is longer than a message may be."""
 
-    def sign_csr(self, subject: x509.Name) -> str:
+    def sign_csr(self, subject: x509.Name, extensions: object) -> str:
         return 5501 * "A"
 
 
