@@ -8,10 +8,13 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 from .tls_peer import PeerCertificate, TlsElsewhere, peer_certificate
 
+App: TypeAlias = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+"""An ASGI application."""
 EXTENSION: Final = "tls"
 _VERSIONS: Final = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _log = logging.getLogger(__name__)
@@ -71,7 +74,37 @@ def telling(protocol: type[Any]) -> type[Any]:
     return Telling
 
 
-def _with_extension(app: Callable[..., Awaitable[None]], extension: dict[str, Any]) -> Any:
+def behind_proxy(
+    app: App, *, certificate: str = "x-ssl-client-cert", verified: str = "x-ssl-client-verify"
+) -> App:
+    """An application behind a proxy that ends TLS and has verified stations' certificates, as nginx does::
+
+        proxy_set_header X-SSL-Client-Cert $ssl_client_escaped_cert;
+        proxy_set_header X-SSL-Client-Verify $ssl_client_verify;
+
+    Only for a port that nobody but the proxy reaches: whoever else does can say that he is any station. The
+    proxy has to set both headers, which overwrites what a station sent; one that comes twice does not count,
+    nor does a certificate without ``SUCCESS``. The extension ``tls`` is made of them, with the leaf alone.
+    """
+    names = certificate.lower().encode(), verified.lower().encode()
+
+    async def behind(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            values = [[value for key, value in scope["headers"] if key.lower() == name] for name in names]
+            match values:
+                case [[pem], [b"SUCCESS"]]:
+                    chain = [unquote(pem.decode("latin-1"))]
+                case _:
+                    chain = []
+            said = {"client_cert_chain": chain, "client_cert_error": None}
+            if chain or scope.get("scheme") == "wss":
+                scope = {**scope, "extensions": {**(scope.get("extensions") or {}), EXTENSION: said}}
+        await app(scope, receive, send)
+
+    return behind
+
+
+def _with_extension(app: App, extension: dict[str, Any]) -> Any:
     async def extended(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         scope.setdefault("extensions", {})[EXTENSION] = extension
         await app(scope, receive, send)

@@ -1,17 +1,19 @@
 """What an ASGI server tells of TLS, and what we make uvicorn tell: the same certificate as elsewhere."""
 
+import asyncio
 import logging
 import ssl
 import sys
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ocpp_adapters.asgi_tls import extension_of, told
+from ocpp_adapters.asgi_tls import behind_proxy, extension_of, told
 from ocpp_adapters.tls_peer import TlsElsewhere, peer_certificate
 from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, StationTls
 from tests.adapters.tls import pki
@@ -98,3 +100,36 @@ def test_a_name_of_a_kind_that_nobody_reads_is_no_crash(root: Authority) -> None
     )
     pem = certificate.public_bytes(Encoding.PEM).decode()
     assert told(scope({"client_cert_chain": [pem]})) == TlsElsewhere(None)
+
+
+def seen_behind_proxy(*headers: tuple[bytes, bytes], kind: str = "websocket", scheme: str = "wss") -> Any:
+    """What an application behind a proxy reads of a station's certificate."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(told(scope))
+
+    async def served() -> None:
+        await behind_proxy(app)(given, None, None)
+
+    given = {"type": kind, "scheme": scheme, "headers": list(headers), "extensions": None}
+    before = dict(given)
+    asyncio.run(served())
+    assert given == before
+    return seen[0]
+
+
+@pytest.mark.requirement("A00.FR.404", "A00.FR.509")
+def test_a_proxy_tells_of_the_certificate_that_it_has_verified(root: Authority) -> None:
+    leaf = root.leaf("SN-0001")
+    pem = leaf.certificate.public_bytes(Encoding.PEM)
+    cert = (b"X-SSL-Client-Cert", quote(pem).encode())
+    success, failed = (b"x-ssl-client-verify", b"SUCCESS"), (b"x-ssl-client-verify", b"FAILED:expired")
+    told_of = peer_certificate(seen_behind_proxy(cert, success))
+    assert told_of is not None
+    assert (told_of.common_name, len(told_of.chain)) == ("SN-0001", 1)
+    nobody = TlsElsewhere(None)
+    for headers in ((cert,), (success,), (cert, failed), (cert, cert, success), (cert, success, success), ()):
+        assert seen_behind_proxy(*headers) == nobody, headers
+    assert seen_behind_proxy(scheme="ws") is None
+    assert seen_behind_proxy(cert, success, kind="http") == nobody  # which has no extension
