@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ocpp_adapters.binding import Binding
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.station import Station, StationConfig
 from ocpp_core.store import MemoryStore
@@ -61,6 +62,9 @@ def test_both_ends_are_set_up_as_shown(tmp_path: Path, monkeypatch: pytest.Monke
     names = {"station": machine, "route": route, "store": MemoryStore(), "hardware": Charger()}
     run(station, names)
     run(csms, names)
+    gate, route_that_asks = (block for block in PYTHON if "OnlineStatus(" in block)
+    run(gate, names)
+    run(route_that_asks, names | {"binding": Binding(), "proxy": None})
 
 
 @pytest.mark.requirement("A00.FR.401", "A00.FR.402", "A00.FR.404")
