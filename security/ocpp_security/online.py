@@ -4,6 +4,7 @@ At a CSMS ``OnlineStatus.revoked`` is what a gate asks before a station is let i
 at a station it is asked in the background of an open link, and ``known`` at the end of the next handshake.
 """
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,8 @@ from .statuses import StatusCache
 
 MAX_ISSUERS: Final = 256
 """Issuers remembered: a resumed handshake shows the peer's own certificate only."""
+MAX_PATHS: Final = 4096
+"""Paths remembered, so that who comes again costs no signatures."""
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +70,7 @@ class OnlineStatus:
         self._clock = clock
         self._cache = StatusCache(self._policy.max_age)
         self._seen: dict[str, Certificate] = {}
+        self._paths: dict[bytes, Links] = {}
         self._lock = threading.Lock()
 
     async def revoked(self, certificate: Chained) -> bool:
@@ -126,6 +130,15 @@ class OnlineStatus:
 
         Raises CertificateError: one cannot be read, or nobody knows who has issued the first.
         """
+        name = hashlib.sha256(chain[0]).digest()
+        known = self._paths.get(name)
+        if known is None or len(chain) > len(known) + 1:  # else it shows no more than it did before
+            known = self._paths[name] = self._signed(chain)
+            if len(self._paths) > MAX_PATHS:
+                del self._paths[next(iter(self._paths))]
+        return known
+
+    def _signed(self, chain: Sequence[bytes]) -> Links:
         leaf, *above = map(parse_der, chain[:MAX_PATH])
         links: list[tuple[Certificate, Certificate]] = []
         last = leaf

@@ -253,6 +253,29 @@ def test_nobody_is_there(fetch: Fetching) -> None:
     assert caught.value.fault is FetchFault.UNREACHABLE
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_only_so_many_are_asked_at_once(backend: str) -> None:
+    at_once: list[int] = [0]
+    most = []
+
+    def count(connection: socket.socket, request: bytes) -> None:
+        at_once[0] += 1
+        most.append(at_once[0])
+        time.sleep(0.02)
+        at_once[0] -= 1
+        connection.sendall(answer(BODY))
+
+    async def main() -> None:
+        fetch = AnyioFetch(parallel=2)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(fetch, Question(server.url), 5.0)
+
+    with web_server(count) as server:
+        anyio.run(main, backend=backend)
+    assert max(most) == 2
+
+
 def test_a_task_of_a_poll_that_is_given_up_leaves_nothing_open() -> None:
     with web_server(silent) as server, Poll() as poll:
         task = poll.spawn(PollFetch(poll)(Question(server.url), 60.0))

@@ -15,7 +15,7 @@ from ocpp_security import csms, messages, online
 from ocpp_security.errors import CertificateError, Fault
 from ocpp_security.inquiry import Ask, Standing, StatusPolicy, WhenUnknown
 from ocpp_security.online import OnlineStatus
-from ocpp_security.pki.certificate import Certificate
+from ocpp_security.pki.certificate import Certificate, parse_der
 from ocpp_security.pki.crl import parse_crl
 from ocpp_security.pki.hashdata import CertificateHashData, HashAlgorithm, hash_data
 from ocpp_security.pki.ocsp import OcspRequestData
@@ -107,6 +107,25 @@ def test_issuers_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) ->
     assert statuses.known(peer(third.leaf().certificate, third.certificate)).standing is Standing.GOOD
     assert len(statuses._seen) == 2
     assert statuses.known(peer(third.leaf().certificate)).standing is Standing.GOOD
+
+
+def test_who_comes_again_costs_no_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(online, "MAX_PATHS", 2)
+    statuses = status(Responder())
+    for _ in range(3):
+        assert revoked(statuses, BAD)
+    read: list[bytes] = []
+    monkeypatch.setattr(online, "parse_der", lambda der: read.append(der) or parse_der(der))
+    assert revoked(statuses, BAD)
+    assert revoked(statuses, peer(OTHER))
+    assert not read
+    longer = Peer((*BAD.chain, LEAF.der))
+    assert revoked(statuses, longer)
+    assert len(read) == 4
+    third = root("Third")
+    for chain in (FULL, peer(third.leaf().certificate, third.certificate)):
+        revoked(statuses, chain)
+    assert len(statuses._paths) == 2
 
 
 def test_an_issuer_is_who_has_signed() -> None:
