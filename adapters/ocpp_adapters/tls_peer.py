@@ -48,12 +48,17 @@ class TlsElsewhere:
 
 
 def peer_certificate(tls: ssl.SSLObject | TlsElsewhere | None) -> PeerCertificate | None:
-    """The certificate at the other end; None if there is none, or none that was verified."""
-    if isinstance(tls, TlsElsewhere):
-        return tls.certificate
-    info = None if tls is None else tls.getpeercert()
-    der = None if tls is None else tls.getpeercert(binary_form=True)
-    if tls is None or not info or der is None:
+    """The certificate at the other end; None if there is none, or none that was verified.
+
+    Nor is there one when TLS has failed since: whoever sent it may be gone, and somebody else have broken in.
+    """
+    if tls is None or isinstance(tls, TlsElsewhere):
+        return None if tls is None else tls.certificate
+    try:
+        info, der = tls.getpeercert(), tls.getpeercert(binary_form=True)
+    except ValueError:  # to OpenSSL the handshake is not over any more
+        return None
+    if not info or der is None:
         return None
     return _read(info, (der, *(_der(issuer) for issuer in verified_chain(tls)[1:])))
 

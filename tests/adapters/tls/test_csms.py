@@ -3,53 +3,28 @@
 import os
 import ssl
 import stat
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ocpp_adapters.tls_failures import (
-    CertificateRefusedError,
     SecurityEvent,
     TlsFault,
 )
 from ocpp_adapters.tls_peer import PeerCertificate, peer_certificate, sent_chain
-from ocpp_adapters.tls_policy import STANDARD_CIPHERS, CsmsTls, Names, SecurityProfile, StationTls
+from ocpp_adapters.tls_policy import STANDARD_CIPHERS, CsmsTls, SecurityProfile, StationTls
 from ocpp_core import ConfigurationError, LocalProtocolError
 from tests.adapters.tls import pki
-from tests.adapters.tls.memory import Pair, connect
+from tests.adapters.tls.memory import connect
 from tests.adapters.tls.pki import DAY, OPERATOR, Authority, Leaf
-
-TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-VERSIONS = pytest.mark.parametrize("newest", [TLS12, TLS13], ids=["1.2", "1.3"])
-PROFILE3 = SecurityProfile.TLS_CERTIFICATE
-SERIAL = "SN-0001"
+from tests.adapters.tls.policies import PROFILE3, SERIAL, TLS12, VERSIONS, csms, station
 
 
 @pytest.fixture(scope="module")
 def sub(root: Authority) -> Authority:
     return root.authority("Sub")
-
-
-@pytest.fixture(scope="module")
-def server(root: Authority) -> tuple[Leaf, Leaf]:
-    return root.leaf(), root.leaf(kind="rsa")
-
-
-def station(root: Authority, leaf: Leaf | None = None, **changes: object) -> ssl.SSLContext:
-    profile = SecurityProfile.TLS_BASIC if leaf is None else PROFILE3
-    credential = None if leaf is None else leaf.credential
-    arguments = {"trust": (root.file,), "profile": profile, "credential": credential, **changes}
-    return StationTls(**arguments).context()
-
-
-def csms(root: Authority, server: tuple[Leaf, Leaf], **changes: object) -> ssl.SSLContext:
-    credentials = tuple(leaf.credential for leaf in server)
-    arguments = {"trust": (root.file,), "profile": PROFILE3, "credentials": credentials, **changes}
-    return CsmsTls(**arguments).context()
 
 
 GOOD: dict[str, Callable[[Authority, Authority], Leaf]] = {
@@ -82,6 +57,20 @@ def test_a_station_is_let_in_by_its_certificate(
     assert certificate.chain[-1] == ssl.PEM_cert_to_DER_cert(root.file.read_text())
     assert sent_chain(both.csms.link.object)[: len(certificate.chain) - 1] == certificate.chain[:-1]
     assert certificate.not_before < certificate.not_after
+
+
+@VERSIONS
+def test_what_a_peer_sends_later_cannot_make_its_certificate_an_error(
+    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
+) -> None:
+    """Whoever lets stations in asks for the certificate, perhaps after a look into a registry far away."""
+    both = connect(station(root, root.leaf(SERIAL)), csms(root, server, maximum=newest))
+    assert peer_certificate(both.csms.link.object) is not None
+    for record in (b"\x16\x03\x03\x00\x04\x00\x00\x00\x00", b"\x17\x03\x03\xff\xff", b"GET / HTTP/1.1\r\n"):
+        both.csms.link.receive_data(record, 0.0)
+        both.csms.turn()
+        assert peer_certificate(both.csms.link.object) is None
+    assert both.csms.failed is not None
 
 
 @VERSIONS
@@ -291,71 +280,6 @@ def test_neither_compression_nor_renegotiation(
 
 
 @VERSIONS
-@pytest.mark.requirement("RFC8446-2.2", "RFC5077-3", "A00.FR.403")
-def test_a_session_is_resumed_and_judged_again(
-    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf]
-) -> None:
-    revoked: list[str] = []
-
-    def check(certificate: PeerCertificate) -> None:
-        if certificate.common_name in revoked:
-            raise CertificateRefusedError(TlsFault.REVOKED, "says the cache")
-
-    context = csms(root, server, maximum=newest, check=check)
-    client = station(root, root.leaf(SERIAL))
-    assert resumed(connect(client, context)) == (False, False)
-    again = connect(client, context)
-    assert resumed(again) == (True, True)
-    certificate = peer_certificate(again.csms.link.object)
-    assert certificate is not None
-    assert certificate.common_name == SERIAL
-    revoked.append(SERIAL)
-    both = connect(client, context)
-    assert both.csms.failed is not None
-    assert both.csms.failed.fault is TlsFault.REVOKED
-    assert both.csms.received == both.station.received == b""
-
-
-@VERSIONS
-@pytest.mark.parametrize("names", [Names.EXACT, Names.ANY])
-@pytest.mark.requirement("A00.FR.403")
-def test_a_certificate_that_has_expired_since_is_not_resumed(
-    newest: ssl.TLSVersion,
-    names: Names,
-    root: Authority,
-    server: tuple[Leaf, Leaf],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """OpenSSL itself looks at the time in full handshakes only; neither end may resume."""
-    context = csms(root, server, maximum=newest)
-    client = station(root, root.leaf(SERIAL), names=names)
-    connect(client, context)
-    assert resumed(connect(client, context)) == (True, True)
-    later = time.time() + timedelta(days=3650).total_seconds()
-    monkeypatch.setattr("ocpp_adapters.tls_policy.time.time", lambda: later)
-    both = connect(client, context)
-    failures = [end.failed for end in (both.station, both.csms) if end.failed is not None]
-    assert TlsFault.EXPIRED in [failure.fault for failure in failures]
-    assert both.csms.received == b""
-
-
-@VERSIONS
-@pytest.mark.requirement("RFC8446-2.2", "B10.FR.09")
-def test_a_session_that_was_refused_is_not_offered_again(
-    newest: ssl.TLSVersion, root: Authority, server: tuple[Leaf, Leaf], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A CSMS that got a new certificate and goes on with its tickets must not lock the station out."""
-    context = csms(root, server, profile=SecurityProfile.TLS_BASIC, maximum=newest)
-    client = station(root)
-    connect(client, context)
-    later = time.time() + timedelta(days=3650).total_seconds()
-    with monkeypatch.context() as patch:
-        patch.setattr("ocpp_adapters.tls_policy.time.time", lambda: later)
-        assert connect(client, context).station.failed is not None
-    assert resumed(connect(client, context)) == (False, False)
-
-
-@VERSIONS
 @pytest.mark.parametrize("mistake", [KeyError("a bug"), ssl.SSLError(1, "of its own"), ValueError("bad")])
 def test_a_check_that_fails_lets_nobody_in(
     newest: ssl.TLSVersion, mistake: Exception, root: Authority, server: tuple[Leaf, Leaf]
@@ -373,39 +297,12 @@ def test_a_check_that_fails_lets_nobody_in(
     assert both.csms.received == b""
 
 
-def resumed(both: Pair) -> tuple[bool, bool]:
-    assert both.station.established is not None
-    assert both.csms.established is not None
-    return both.station.established.resumed, both.csms.established.resumed
-
-
-def test_a_session_belongs_to_a_name_and_may_be_unwanted(root: Authority, server: tuple[Leaf, Leaf]) -> None:
-    context = csms(root, server, profile=SecurityProfile.TLS_BASIC)
-    unwanted = station(root, resumption=False)
-    for _ in range(2):
-        assert resumed(connect(unwanted, context)) == (False, False)
-    client = station(root)
-    connect(client, context)
-    elsewhere = connect(client, context, "elsewhere.example.com")
-    assert elsewhere.station.failed is not None
-    assert elsewhere.station.failed.fault is TlsFault.WRONG_NAME
-
-
 def test_a_check_is_for_certificates(root: Authority, server: tuple[Leaf, Leaf]) -> None:
     """Where a station has none there is nothing to check."""
     asked: list[PeerCertificate] = []
     context = csms(root, server, profile=SecurityProfile.TLS_BASIC, check=asked.append)
     assert connect(station(root, check=asked.append), context).csms.received == b"hello"
     assert [certificate.common_name for certificate in asked] == [pki.HOST]
-
-
-def test_few_sessions_are_kept(root: Authority) -> None:
-    context = csms(root, (root.leaf(), root.leaf(kind="rsa")), profile=SecurityProfile.TLS_BASIC)
-    client = station(root, names=Names.ANY)
-    for number in range(17):
-        connect(client, context, f"host{number}")
-    assert resumed(connect(client, context, "host0")) == (False, False)
-    assert resumed(connect(client, context, "host9")) == (True, True)
 
 
 def test_the_key_log_holds_the_secrets_of_the_connections(
