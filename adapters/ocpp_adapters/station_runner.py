@@ -42,6 +42,8 @@ from .tls_wire import TlsHandshakeFailed, tls_handshake_failed
 
 _log = logging.getLogger(__name__)
 
+_VET_AGAIN = 43_200.0
+"""Seconds after which an open link's CSMS is asked about again; within a day what was answered may count."""
 _FAILURES = {
     FailureReason.REFUSED_SUBPROTOCOL: LinkFailure.REFUSED_SUBPROTOCOL,
     FailureReason.UNAUTHORIZED: LinkFailure.UNAUTHORIZED,
@@ -122,6 +124,8 @@ class Runner:
         self._link: ClientLink | None = None
         self._route: Route | None = None
         """By which it was dialled."""
+        self._vet_at = 0.0
+        """When the CSMS is to be asked about."""
         self._opening = False
         """The station waits to hear what became of its OpenLink."""
         self._outcomes: Outcomes[CallSucceeded | CallFailed] = Outcomes(concurrency)
@@ -272,10 +276,18 @@ class Runner:
         self._opening = False
         with self.turn() as now:
             self.station.link_opened(link.subprotocol, now)
-        revoked = None if self._route is None else self._route.revoked
-        certificate = None if self._link is None else peer_certificate(self._link.tls)
-        if revoked is not None and certificate is not None:
-            self._spawn(partial(self._vet, link, revoked, certificate))
+            self._vet_at = now
+        self._vet_if_due(now)
+
+    def _vet_if_due(self, now: float) -> None:
+        """Ask about the CSMS of this link, when it has opened and now and then while it lasts."""
+        link, route = self._link, self._route
+        if now < self._vet_at or link is None or route is None or route.revoked is None:
+            return
+        self._vet_at = now + _VET_AGAIN
+        certificate = peer_certificate(link.tls)
+        if certificate is not None:
+            self._spawn(partial(self._vet, link, route.revoked, certificate))
 
     async def _vet(self, link: TextLink, revoked: Revoked, certificate: PeerCertificate) -> None:
         """See to it that a link to a CSMS whose certificate is revoked does not last."""
@@ -333,6 +345,7 @@ class Runner:
         self._read_meters(now)
         if self._host.receive(text, now):
             link.hold(True)
+        self._vet_if_due(now)
         self._rearm()
 
 

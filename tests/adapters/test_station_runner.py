@@ -1,17 +1,19 @@
 """What every adapter's runner does, seen without an adapter."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from ocpp_adapters import station_runner
 from ocpp_adapters.asyncio_server import AsyncioConcurrency
 from ocpp_adapters.host import HELD_FRAMES
 from ocpp_adapters.routes import Route, RouteTable
 from ocpp_adapters.station_runner import Runner
 from ocpp_adapters.stores import StoreWriteError
-from ocpp_core import SeededEntropy
+from ocpp_adapters.threads_monitor import finish
+from ocpp_core import OcppError, SeededEntropy
 from ocpp_core.station import SendFrame, Station
 from ocpp_core.store import Commit
 from ocpp_core.wire import ClientConfig
@@ -46,6 +48,7 @@ class Bare(Runner):
         self.done: list[Callable[[StoreWriteError | None], None]] = []
         self.dialled: list[Route] = []
         self.seen: list[Any] = []
+        self.spawned: list[Callable[[], Coroutine[Any, Any, None]]] = []
         station = Station(config(), SeededEntropy(0), 0.0)
         routes = RouteTable(ClientConfig(url=URL), station.config)
         super().__init__(station, routes, Charger(), self.seen.append, self._commit, AsyncioConcurrency())
@@ -64,6 +67,9 @@ class Bare(Runner):
 
     def _stop_dialling(self) -> None:
         pass
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.spawned.append(work)
 
 
 @pytest.fixture
@@ -130,3 +136,66 @@ def test_without_power_nothing_more_is_carried_out(runner: Bare, online: bool) -
         runner.station.connect(now)
     assert (len(runner.dialled), len(runner.seen), runner.done) == (dialled, seen, [])
     assert link is None or link.cut
+
+
+# Whether the CSMS is revoked
+
+
+@pytest.fixture
+def answers(runner: Bare, monkeypatch: pytest.MonkeyPatch) -> list[bool | Exception]:
+    """What is said of the CSMS, in this order."""
+    found: list[bool | Exception] = []
+
+    async def revoked(certificate: object) -> bool:
+        answer = found.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(station_runner, "peer_certificate", lambda tls: tls)
+    monkeypatch.setattr(Link, "tls", "a certificate")
+    runner.reroute(Route(config=ClientConfig(url=URL), revoked=revoked))
+    return found
+
+
+def vet(runner: Bare) -> None:
+    finish(runner.spawned.pop()())
+    while runner.done:
+        runner.done.pop()(None)
+
+
+def test_a_csms_is_asked_about_now_and_then_as_long_as_it_is_there(
+    runner: Bare, answers: list[bool | Exception]
+) -> None:
+    answers += [False, OcppError("nobody answers"), RuntimeError("a bug"), True]
+    link: Any = opened(runner)
+    for round_ in range(4):
+        now = round_ * 43_200.0
+        for late in (0.0, 1.0, 43_199.0):
+            runner.receive("garbage", link, now + late)
+        assert len(runner.spawned) == 1
+        assert not link.cut
+        vet(runner)
+    assert link.cut
+    assert [it["type"] for it in runner.station.security_log()] == ["InvalidCsmsCertificate"]
+
+
+def test_what_is_found_out_of_a_link_that_is_gone_is_no_ones(
+    runner: Bare, answers: list[bool | Exception]
+) -> None:
+    link: Any = opened(runner)
+    runner.forget(link)
+    answers.append(True)
+    vet(runner)
+    assert not link.cut
+    assert not runner.station.security_log()
+    runner.receive("garbage", link, 100_000.0)
+    assert not runner.spawned
+
+
+def test_without_tls_there_is_nothing_to_ask(
+    runner: Bare, answers: list[bool | Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Link, "tls", None)
+    opened(runner)
+    assert not runner.spawned
