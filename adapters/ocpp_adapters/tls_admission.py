@@ -6,13 +6,14 @@ the URL, is known only now, from the CSMS's registry (A00.FR.404, A00.FR.405).
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from ocpp_core import ConfigurationError, OcppError
 from ocpp_core.wire import HandshakeReceived
 
+from .server_driver import ServerDriver
 from .sessions import Admit, Decision, Peer, Reject
 from .tls_failures import SecurityEvent
 from .tls_peer import Revoked, peer_certificate
@@ -63,12 +64,36 @@ class Refusal:
 Lookup: TypeAlias = Callable[[str], StationRecord | Awaitable[StationRecord | None] | None]
 """The registry: an identity's record, at once or later; None: unknown."""
 
+_REVOKED: Final = (1008, "certificate revoked")
 _BAD_CERTIFICATE: Final = SecurityEvent.INVALID_CHARGING_STATION_CERTIFICATE
 
 
 def log_refusal(refusal: Refusal) -> None:
     """Write a refusal to the log."""
     _log.warning("%s refused: %s (%s)", refusal.identity, refusal.reject.reason, refusal.event or "no event")
+
+
+async def dismiss_revoked(connections: Mapping[str, ServerDriver], revoked: Revoked) -> None:
+    """Ask again about everybody who is connected, and close the links of who is revoked by now (1008).
+
+    For now and then: a link may last for months. Where nobody can say it stays open, and the log says so.
+
+    Arguments:
+        connections: a server's.
+        revoked: as the gate has it.
+    """
+    for identity, connection in list(connections.items()):
+        certificate = peer_certificate(connection.peer().tls)
+        if certificate is None:
+            continue
+        try:
+            bad = await revoked(certificate)
+        except OcppError as error:
+            _log.warning("%s: its certificate: %s", identity, error)
+            continue
+        if bad:
+            _log.warning("%s dismissed: certificate revoked (%s)", identity, _BAD_CERTIFICATE)
+            connection.close(*_REVOKED)
 
 
 class ProfileGate:

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ocpp_adapters.asyncio_server import AsyncioConcurrency, DiskThread, serve
+from ocpp_adapters.asyncio_server import AsyncioConcurrency, DiskThread, Server, serve
 from ocpp_adapters.central import Central, StationLink
 from ocpp_adapters.sessions import Admit, Peer, TextLink
 from ocpp_adapters.sqlite_store import SqliteStore
 from ocpp_adapters.stores import GroupCommitter, StoreWriteError
-from ocpp_adapters.tls_admission import ProfileGate, Refusal
+from ocpp_adapters.tls_admission import ProfileGate, Refusal, dismiss_revoked
 from ocpp_adapters.tls_peer import peer_certificate
 from ocpp_control import Call, CommandError, Id, LineReader, LineWriter, Member, Verb, parse
 from ocpp_control.kinds import TEXT, whole
@@ -55,6 +55,8 @@ _STATIONS = "stations"
 _KEPT = 1000
 """Ended transactions that are kept of each station."""
 _LAST_WORDS = 5.0
+_ASK_AGAIN = 3600.0
+"""Seconds until all are asked about again; what was answered may count for a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,22 @@ async def _main(launch: Launch, store: SqliteStore) -> None:
             gate = service.gate(access)
             async with await serve(gate, launch.host, launch.port, ssl_context=context) as server:
                 service.emit({"event": "listening", "port": server.port})
+                asking = tasks.create_task(_ask_again(server, access))
                 await service.over.wait()
+                asking.cancel()
             obeying.cancel()
             with suppress(TimeoutError):
                 await asyncio.wait_for(service.writer.drained(), _LAST_WORDS)
             writing.cancel()
     finally:
         disk.close()
+
+
+async def _ask_again(server: Server, access: Access) -> None:
+    """Whether certificates of stations that are connected are revoked by now."""
+    while access.revoked is not None:
+        await asyncio.sleep(_ASK_AGAIN)
+        await dismiss_revoked(server.connections, access.revoked)
 
 
 class CentralSystem:

@@ -9,11 +9,11 @@ import anyio.lowlevel
 import pytest
 
 from ocpp_adapters.sessions import Decision, Peer, Reject, Session
-from ocpp_adapters.tls_admission import ProfileGate, Refusal, StationRecord
+from ocpp_adapters.tls_admission import ProfileGate, Refusal, StationRecord, dismiss_revoked
 from ocpp_adapters.tls_failures import SecurityEvent
 from ocpp_adapters.tls_peer import PeerCertificate
 from ocpp_adapters.tls_policy import CsmsTls, SecurityProfile, StationTls
-from ocpp_core import ConfigurationError
+from ocpp_core import ConfigurationError, OcppError
 from ocpp_core.wire import Credentials, HandshakeReceived
 from tests.adapters.tls.memory import connect
 from tests.adapters.tls.pki import OPERATOR, Authority
@@ -186,6 +186,42 @@ def test_the_authority_is_asked_about_each_certificate(
     decision = decide(gate, handshake("three", None), links["ours"])
     assert decision == Reject(503, "certificate status unknown")
     assert asked == [SERIAL] * 3
+
+
+class Connection:
+    """An open link."""
+
+    def __init__(self, tls: ssl.SSLObject | None) -> None:
+        self.tls = tls
+        self.closed: list[tuple[int, str]] = []
+
+    def peer(self) -> Peer:
+        return Peer(None, self.tls)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+
+
+@pytest.mark.requirement("A00.FR.705", "1.6-A00.FR.704")
+def test_who_is_connected_is_asked_about_again(
+    links: dict[str, ssl.SSLObject | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One is revoked by now, of one nobody can say, one is good, two show nothing, one goes meanwhile."""
+    names = ("another's", "stranger's", "ours", "tls", "plain", "maker's")
+    connections: dict[str, Any] = {name: Connection(links[name]) for name in names}
+    everybody = dict(connections)
+
+    async def ask(certificate: PeerCertificate) -> bool:
+        connections.pop("maker's", None)
+        if certificate.organizations == ("Somebody",):
+            raise OcppError("nobody answers")
+        return certificate.common_name == "SN-0002"
+
+    anyio.run(dismiss_revoked, connections, ask)
+    closed = {name: it.closed for name, it in everybody.items() if it.closed}
+    assert closed == {"another's": [(1008, "certificate revoked")]}
+    assert "stranger's: its certificate: nobody answers" in caplog.text
+    assert "another's dismissed: certificate revoked (InvalidChargingStationCertificate)" in caplog.text
 
 
 def test_refusals_go_to_the_log_by_default(caplog: pytest.LogCaptureFixture) -> None:
