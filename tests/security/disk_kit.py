@@ -1,5 +1,6 @@
 """What is done to a disk, and in which order: what survives power loss rests on it."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,20 +41,43 @@ class PowerLossError(BaseException):
 @contextmanager
 def power_fails(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
     """The ``step``-th thing that is done to the disk does not happen, and nothing after it."""
+
+    def cut(done: int) -> None:
+        if done >= step:
+            raise PowerLossError
+
+    with _watched(monkeypatch, cut):
+        yield
+
+
+@contextmanager
+def disk_is_full(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
+    """The ``step``-th thing that is done to the disk fails, and only that."""
+
+    def refuse(done: int) -> None:
+        if done == step:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with _watched(monkeypatch, refuse):
+        yield
+
+
+@contextmanager
+def _watched(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None]) -> Iterator[None]:
     steps = count()
 
     def guard(owner: object, name: str) -> None:
         real = getattr(owner, name)
 
         def operation(*arguments: object, **more: object) -> object:
-            if next(steps) >= step:
-                raise PowerLossError
+            before(next(steps))
             return real(*arguments, **more)
 
         patch.setattr(owner, name, operation)
 
     with monkeypatch.context() as patch:
-        guard(os, "fsync")
+        for name in ("fsync", "link"):
+            guard(os, name)
         for name in ("mkdir", "unlink", "replace", "symlink_to"):
             guard(Path, name)
         yield
