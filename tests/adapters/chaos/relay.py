@@ -108,7 +108,8 @@ class _Connection:
 
     @property
     def over(self) -> bool:
-        return not any(end.open for end in self.ends.values())
+        """Nothing comes any more, and all is written."""
+        return not any(end.open and (end.reading or end.queue) for end in self.ends.values())
 
     def close(self) -> None:
         for end in self.ends.values():
@@ -249,6 +250,7 @@ class Relay:
                 for end in connection.ends.values():
                     connection.flush(end, now)
                 if connection.over:
+                    connection.close()
                     self._connections.discard(connection)
             if self._listener is None and (now >= self._deaf_until or self._honest.is_set()):
                 self._listen()
