@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Csms:
         self.root = root
         self.monitor = Monitor()
         self.came: list[tuple[bytes, ...]] = []
+        self.signed = 0
         config = replace(EASY, requests=frozenset({"SignCertificate"}))
         self.central = Central(config, self.observe, MemoryStores(), self.monitor)
         credentials = (root.leaf("localhost").credential,)
@@ -80,7 +81,10 @@ class Csms:
 
     def sign(self, csr: str) -> str:
         asked = x509.load_pem_x509_csr(csr.encode())
-        wish = Wish(begin=pki.NOW - pki.DAY, end=pki.NOW + pki.DAY, usage=LEAF_USAGE)
+        self.signed += 1  # the newest is taken, which begins last
+        wish = Wish(
+            begin=pki.NOW - pki.DAY + timedelta(seconds=self.signed), end=pki.NOW + pki.DAY, usage=LEAF_USAGE
+        )
         issuer = self.root.certificate.subject
         return pem(build(asked.subject, asked.public_key(), issuer, self.root.key, wish))
 
