@@ -22,7 +22,8 @@ from ocpp_core.messages import Request, Response, v201
 from ocpp_core.rpc import RpcConfig
 from ocpp_core.wire import ClientConfig, ServerConfig
 from tests.adapters.chaos.relay import Relay
-from tests.adapters.chaos.run import PONG, TIMELESS, TIMES, Case, Contexts, connections_of, eventually_none
+from tests.adapters.chaos.run import PONG, TIMELESS, TIMES, Case, Contexts
+from tests.adapters.chaos.tidy import connections_of, eventually_none
 from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 
 SHORT = RpcConfig(message_timeout=1.0)
@@ -44,7 +45,7 @@ class Talk:
     async def call(self, call: Callable[[Request], Awaitable[Response]]) -> None:
         """A few calls, one after the other, as long as they are answered."""
         for _ in range(3):
-            size = self._random.choice((1, 500, 20_000))
+            size = self._random.choice((1, 500, 20_000, 400_000))
             data = f"{self.begun} " + "x" * size
             self.begun += 1
             try:

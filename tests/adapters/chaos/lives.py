@@ -28,17 +28,9 @@ from ocpp_adapters.stores import GroupCommitter
 from ocpp_core import OcppVersion
 from ocpp_core.station import Notice, StationAction, TransactionChanged
 from ocpp_core.wire import ClientConfig, ServerConfig, Text
-from tests.adapters.chaos.run import (
-    LEDGER,
-    LOSSES,
-    TIMES,
-    Cable,
-    Customers,
-    Operator,
-    at_rest,
-    disk_of,
-    station_config,
-)
+from tests.adapters.chaos.disks import disk_of
+from tests.adapters.chaos.people import LOSSES, Cable, Customers, Operator, at_rest
+from tests.adapters.chaos.run import LEDGER, PATIENCE, TIMES, station_config
 from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 from tests.adapters.network.station_child import ADAPTERS, Site
 
@@ -100,7 +92,7 @@ def station(teller: Teller, over: threading.Event, folder: Path, **given: Any) -
     with ADAPTERS[given["adapter"]](station_config(version), route, teller.observe, site) as give:
         customers = Customers(Random(given["seed"]), give, site)
         while not over.is_set():
-            customers.come_and_go(1)
+            customers.come_and_go(1, PATIENCE)
         while not at_rest(give):
             time.sleep(0.01)
     store.close()

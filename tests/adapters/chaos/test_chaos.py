@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.chaos import calls, deaths
-from tests.adapters.chaos.run import SERVERS, STATIONS, Case, Contexts, mutual, play, quiet
+from tests.adapters.chaos.run import SERVERS, STATIONS, Case, Contexts, mutual, play
+from tests.adapters.chaos.tidy import quiet
 from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 
 FIRST = int(os.environ.get("CHAOS_FIRST_SEED", "1"))
