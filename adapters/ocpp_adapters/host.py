@@ -81,6 +81,11 @@ class Host:
         """Whether a commit is under way."""
         return self._waits
 
+    @property
+    def busy(self) -> bool:
+        """Whether actions are carried out right now: who waits for what comes of one of them waits for ever."""
+        return self._busy
+
     def receive(self, text: str, now: float) -> bool:
         """Give the machine a frame and drain; returns whether the link should be held for now."""
         self._machine.receive_frame(text, now)

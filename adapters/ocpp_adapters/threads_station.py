@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+from ocpp_core import LocalProtocolError
 from ocpp_core.entropy import Entropy
 from ocpp_core.messages import Request, Response
 from ocpp_core.station import Station
@@ -78,11 +79,15 @@ class StationRunner(Runner):
             yield moment
 
     def call(self, request: Request, *, timeout: float | None = None) -> Response:
-        """Call the CSMS and wait for the response, from any thread but not within a turn; it blocks.
+        """Call the CSMS and wait for the response, from any thread; it blocks.
 
-        Raises what :meth:`ocpp_adapters.anyio_station.StationRunner.call` raises.
+        Raises what :meth:`ocpp_adapters.anyio_station.StationRunner.call` raises, and LocalProtocolError
+        where the station waits for the caller: in ``observe`` and in the hardware's functions.
         """
-        return self._monitor.run(self._call(request, timeout))
+        with self._monitor:
+            if self._host.busy:
+                raise LocalProtocolError("the station waits for this function: call from another thread")
+            return self._monitor.run(self._call(request, timeout))
 
     def power_off(self) -> None:
         """As if the mains had gone: no goodbye, nothing more is carried out."""

@@ -27,7 +27,14 @@ from ocpp_core import LocalProtocolError, OcppVersion, Role
 from ocpp_core.domain.network import NetworkProfile
 from ocpp_core.messages import Request, Response, v201
 from ocpp_core.rpc import CallReceived, FailureReason
-from ocpp_core.station import Backoff, LinkChanged, RequestReceived, Station, StationConfig
+from ocpp_core.station import (
+    Backoff,
+    LinkChanged,
+    RegistrationChanged,
+    RequestReceived,
+    Station,
+    StationConfig,
+)
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig
 from tests.adapters.charger import Charger, config
@@ -90,7 +97,7 @@ class Software:
 
     def observe(self, action: Any) -> None:
         if isinstance(action, RequestReceived):
-            self.asked.append(action.request.data)
+            self.asked.append(getattr(action.request, "data", None))
             assert self.runner is not None
             with self.runner.turn() as now:
                 answer = v201.DataTransferResponse(status=ACCEPTED, data="pong")
@@ -247,6 +254,30 @@ def test_whoever_waits_when_the_power_goes_is_told_so() -> None:
                     waits.result(PATIENCE)
 
         in_threads(to(port), SETTINGS, software, play)
+
+
+def test_a_call_where_the_station_waits_for_the_caller_is_refused() -> None:
+    """It would wait for ever, and the station with it."""
+    refused: list[str] = []
+
+    class Rash(Software):
+        def observe(self, action: Any) -> None:
+            super().observe(action)
+            runner: Any = self.runner
+            if isinstance(action, RegistrationChanged):
+                with pytest.raises(LocalProtocolError) as error:
+                    runner.call(TRANSFER)
+                refused.append(str(error.value))
+
+    software = Rash()
+    with csms() as (_, port):
+
+        def play(runner: Any, call: Callable[[Request], Any], until: Any) -> None:
+            until(lambda: refused and software.accepted)
+            assert call(TRANSFER).status == ACCEPTED
+
+        in_threads(to(port), SETTINGS, software, play)
+    assert refused == ["the station waits for this function: call from another thread"]
 
 
 @every_adapter
