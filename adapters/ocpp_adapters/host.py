@@ -83,7 +83,7 @@ class Host:
 
     @property
     def busy(self) -> bool:
-        """Whether actions are carried out right now: who waits for what comes of one of them waits for ever."""
+        """Whether actions are being carried out: who waits for what one of them leads to waits for ever."""
         return self._busy
 
     def receive(self, text: str, now: float) -> bool:
