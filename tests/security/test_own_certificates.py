@@ -352,7 +352,7 @@ def test_a_station_connects_with_what_has_expired_if_it_has_nothing_else(
     assert manager.own.usable(STATION, second + DAY) == ()
     (tmp_path / "keys" / "charging_station-1.key").unlink()
     assert used(second + DAY) == [first]
-    assert used(NOW - 30 * DAY) == []  # none has begun
+    assert used(NOW - 30 * DAY) == [first]  # none has begun, or the clock is wrong
 
 
 @pytest.mark.requirement("A02.FR.06", "A03.FR.06")

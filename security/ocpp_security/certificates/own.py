@@ -142,15 +142,16 @@ class OwnCertificates:
     def to_connect(self, at: datetime) -> tuple[LeafInfo, ...]:
         """What a station connects with: the first, and the others in turns if that fails (A02.FR.28).
 
-        They are its usable certificates, or if all have expired, those that did so last: whether they will do
-        is for the CSMS to say (A00.FR.429, A00.FR.430). Raises OcppError: the keys cannot be reached.
+        They are its usable certificates; if there is none, those that expired last, or else those that will
+        be valid first: whether they will do, and whose clock is wrong, is for the CSMS to say (A00.FR.429,
+        A00.FR.430). Raises OcppError: the keys cannot be reached.
         """
         use = LeafUse.CHARGING_STATION
-        ends = {leaf.certificate.not_after for leaf in self._context.inventory.of_use(use)}
-        for moment in (at, *sorted((end for end in ends if end < at), reverse=True)):
-            if found := self.usable(use, moment):
-                return found
-        return ()
+        certificates = [leaf.certificate for leaf in self._context.inventory.of_use(use)]
+        expired = sorted((c.not_after for c in certificates if c.not_after < at), reverse=True)
+        future = sorted(c.not_before for c in certificates if c.not_before > at)
+        moments = dict.fromkeys((at, *expired, *future))
+        return next(filter(None, (self.usable(use, moment) for moment in moments)), ())
 
     def check_profile(self, profile: int, at: datetime) -> Outcome:
         """Whether a security profile can be used: 2 and 3 need a valid CSMS root (A05.FR.02), 3 a certificate
