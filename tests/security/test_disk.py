@@ -292,6 +292,16 @@ def test_what_cannot_be_looked_at_is_a_named_failure(
 # What files hold.
 
 
+def test_a_chain_in_another_order_than_tls_wants_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "client" / "cso"
+    folder.mkdir(parents=True)
+    (folder / "sub.pem").write_text(pem(ROOT, OTHER))
+    (folder / "wrong.pem").write_text(pem(ROOT, LEAF.certificate))
+    store = CertificateFiles(Layout.under(tmp_path))
+    assert store.load().leaves == ()
+    assert store.problems == (f"{folder}/wrong.pem: the station's certificate is not the first in its chain",)
+
+
 def test_a_certificate_beside_its_key_in_one_file_counts(tmp_path: Path) -> None:
     key = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     folder = tmp_path / "client" / "cso"

@@ -138,7 +138,10 @@ class CertificateFiles:
             for file in disk.files(path, _CERTIFICATES):
                 certificates = self._read(file, problems)
                 if not certificates or certificates[0].is_ca:
-                    continue  # a sub-CA beside the leaf: the chain has it, or ca/cso
+                    # A sub-CA beside the leaf: the chain has it, or ca/cso.
+                    if not all(certificate.is_ca for certificate in certificates):
+                        problems.append(f"{file}: the station's certificate is not the first in its chain")
+                    continue
                 leaf = Leaf(use, order_chain(certificates[0], certificates[1:]))
                 key = (use, leaf.certificate)
                 self._leaves.setdefault(key, []).append(file)
