@@ -288,11 +288,18 @@ async def end_links(registry: Registry, grace: float) -> None:
 
 
 def in_thread(tasks: TaskGroup) -> Submit:
-    """Work in worker threads. What was begun is ended and told, whatever is cancelled meanwhile."""
+    """Work in worker threads. What was begun is ended and told, whatever is cancelled meanwhile.
+
+    Where the system has no thread to give, the loop waits for the disk: better that than rows that are lost.
+    """
 
     async def run(work: Callable[[], Finish]) -> None:
         with anyio.CancelScope(shield=True):
-            finish = await anyio.to_thread.run_sync(work)
+            try:
+                finish = await anyio.to_thread.run_sync(work)
+            except RuntimeError as error:
+                _log.warning("there is no thread for the disk: %s", error)
+                finish = work()
         finish()
 
     def submit(work: Callable[[], Finish]) -> None:

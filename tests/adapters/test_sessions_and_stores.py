@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from ocpp_adapters.anyio_link import in_thread
@@ -30,7 +31,7 @@ from ocpp_core.domain.status import RegistrationStatus
 from ocpp_core.domain.tokens import AuthorizationStatus, IdTokenInfo
 from ocpp_core.messages import v16
 from ocpp_core.station import Notice, Station
-from ocpp_core.store import Commit
+from ocpp_core.store import Commit, Put
 from tests.adapters.charger import EASY, TOKEN, config
 from tests.adapters.servers import Adapter, eventually, frame, raw_client
 from tests.adapters.systems import (
@@ -46,6 +47,22 @@ from tests.adapters.systems import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_without_a_thread_the_disk_is_written_all_the_same(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def no_thread(work: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", no_thread)
+    done: list[object] = []
+    async with anyio.create_task_group() as tasks:
+        group = GroupCommitter(ScopedFlaky(), in_thread(tasks))
+        group.committer("CP1")(Commit((Put("table", "key", "row"),)), done.append)
+        group.load("CP1", done.append)
+    assert done == [None, {"table": {"key": "row"}}]
+    assert "there is no thread for the disk" in caplog.text
 
 
 @pytest.mark.parametrize("threaded", [False, True])

@@ -47,7 +47,9 @@ def quiet() -> Iterator[None]:
         logging.getLogger().removeHandler(alarms)
     assert not alarms.records, "\n".join(alarms.records)
     assert not unheard, unheard
-    complaints = [str(warning.message) for warning in warned]
+    told = [str(warning.message) for warning in warned]
+    # uvicorn forgets connections that are in their TLS handshake when it ends; what uvloop says of them
+    complaints = [text for text in told if not text.startswith("unclosed resource <TCPTransport")]
     assert not complaints, complaints
     assert not left, f"threads left: {left}"
     assert not fds, f"descriptors left: {sorted(fds)}"
