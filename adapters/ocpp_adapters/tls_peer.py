@@ -1,7 +1,7 @@
 """The certificate that a TLS peer has proved to own: serial number, owner, names, as in the standard."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,7 +24,8 @@ class PeerCertificate:
     """Seconds since the epoch."""
     not_after: float
     chain: tuple[bytes, ...]
-    """DER, its own first; up to the trust anchor after a full handshake, only its own after a resumed one."""
+    """DER, its own first, up to the trust anchor. A resumed handshake shows only its own: then the issuers
+    are those of the names that should follow which a policy's context has seen in full handshakes."""
 
     def names_exactly(self, host: str) -> bool:
         """Whether any of its names is ``host`` itself (A00.FR.309). A verified certificate that names it by a
@@ -60,7 +61,18 @@ def peer_certificate(tls: ssl.SSLObject | TlsElsewhere | None) -> PeerCertificat
         return None
     if not info or der is None:
         return None
-    return _read(info, (der, *(_der(issuer) for issuer in verified_chain(tls)[1:])))
+    issuers = _remembered(tls, info) if tls.session_reused else verified_chain(tls)[1:]
+    return _read(info, (der, *map(_der, issuers)))
+
+
+def _remembered(tls: ssl.SSLObject, info: Any) -> "list[_ssl.Certificate]":
+    known: Mapping[_ssl.Certificate, Any] = getattr(tls.context, "issuers", {})
+    chain: list[_ssl.Certificate] = []
+    wanted = info["issuer"]
+    while found := [issuer for issuer, name in known.items() if name == wanted and issuer not in chain]:
+        chain += found
+        wanted = found[-1].get_info()["issuer"]
+    return chain
 
 
 def validity(info: Any) -> tuple[float, float]:

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, cast
 
 from ocpp_core import ConfigurationError, LocalProtocolError
 from ocpp_core.domain.network import SecurityProfile as SecurityProfile
 
 from .tls_failures import CertificateRefusedError, TlsFault
 from .tls_peer import PeerCertificate, peer_certificate, validity, verified_chain
+
+if TYPE_CHECKING:
+    import _ssl
 
 STANDARD_CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -39,6 +42,8 @@ _NO_CHECK_TIME: Final = 0x20_0000
 _log = logging.getLogger(__name__)
 _CERTIFICATE_REQUEST: Final = (22, 13)
 """The content type and the message (RFC 8446 §4.3.2, RFC 5246 §7.4.4)."""
+_ISSUERS: Final = 64
+"""Issuers of peers that are remembered."""
 _SESSIONS: Final = 16
 """Sessions kept for resumption, one per server name."""
 
@@ -246,6 +251,8 @@ class PolicyContext(ssl.SSLContext):
         self.resumption = False
         self._insistent = False
         self.accept_expired: Callable[[PeerCertificate], bool] | None = None
+        self.issuers: dict[_ssl.Certificate, Any] = {}
+        """Of peers that were verified, with their names: who resumes a session shows none."""
         self._sessions: dict[str, ssl.SSLSession] = {}
 
     def wrap_bio(
@@ -264,6 +271,8 @@ class PolicyContext(ssl.SSLContext):
         Raises ValueError: the name is to be checked, and there is none. (OpenSSL would just not check.)
         """
         if not server_side:
+            if isinstance(server_hostname, bytes):  # as anyio's own TLS has it
+                server_hostname = server_hostname.decode("ascii")
             server_hostname = self.server_name or server_hostname
             if self.check_hostname and not server_hostname:
                 raise ValueError("check_hostname requires server_hostname")
@@ -281,6 +290,11 @@ class PolicyContext(ssl.SSLContext):
 
     def judge(self, tls: ssl.SSLObject) -> None:
         """What OpenSSL does not check. Raises CertificateRefusedError; a check with a bug lets nobody in."""
+        for issuer in verified_chain(tls)[1:]:
+            if issuer not in self.issuers:
+                self.issuers[issuer] = issuer.get_info()["subject"]
+                if len(self.issuers) > _ISSUERS:
+                    del self.issuers[next(iter(self.issuers))]
         try:
             self._judge(tls)
         except CertificateRefusedError:

@@ -19,8 +19,6 @@ from .pki.crl import RevocationList
 from .pki.path import MAX_PATH
 from .statuses import StatusCache
 
-MAX_ISSUERS: Final = 256
-"""Issuers remembered: a resumed handshake shows the peer's own certificate only."""
 MAX_PATHS: Final = 4096
 """Paths remembered, so that who comes again costs no signatures."""
 _log = logging.getLogger(__name__)
@@ -69,7 +67,6 @@ class OnlineStatus:
         self._utc = utc
         self._clock = clock
         self._cache = StatusCache(self._policy.max_age)
-        self._seen: dict[str, Certificate] = {}
         self._paths: dict[bytes, Links] = {}
         self._lock = threading.Lock()
 
@@ -143,7 +140,7 @@ class OnlineStatus:
         links: list[tuple[Certificate, Certificate]] = []
         last = leaf
         while not last.self_issued and len(links) < MAX_PATH:
-            candidates = (*above, *self._own, *self._seen.values())
+            candidates = (*above, *self._own)
             issuer = next((it for it in candidates if last.issued_by(it)), None)
             if issuer is None:
                 break
@@ -151,9 +148,4 @@ class OnlineStatus:
             last = issuer
         if not links and not leaf.self_issued:
             raise CertificateError(Fault.NO_PATH, leaf.subject)
-        for _, issuer in links:
-            self._seen.pop(issuer.fingerprint, None)
-            self._seen[issuer.fingerprint] = issuer
-        while len(self._seen) > MAX_ISSUERS:
-            del self._seen[next(iter(self._seen))]
         return links

@@ -88,25 +88,14 @@ def test_who_is_revoked_and_who_is_not() -> None:
     assert (statuses.known(FULL).bad, statuses.known(FULL).standing) == (False, Standing.GOOD)
 
 
-def test_a_resumed_handshake_shows_no_issuer_but_is_asked_about() -> None:
-    responder = Responder()
-    statuses = status(responder)
+def test_an_issuer_that_is_not_shown_is_known_or_asked_about_in_vain() -> None:
+    statuses = status(Responder())
     with pytest.raises(CertificateError, match="no path to a trust anchor"):
         revoked(statuses, peer(OTHER))
     assert statuses.known(peer(OTHER)).standing is Standing.UNKNOWN
-    assert not revoked(statuses, FULL)
-    assert revoked(statuses, peer(OTHER))
+    assert revoked(statuses, BAD)
+    assert revoked(statuses, peer(OTHER)), "as before"
     assert revoked(status(Responder(), issuers=(SUB.certificate,)), peer(OTHER))
-
-
-def test_issuers_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(online, "MAX_ISSUERS", 2)
-    statuses = status(Responder())
-    revoked(statuses, FULL)
-    third = root("Third")
-    assert statuses.known(peer(third.leaf().certificate, third.certificate)).standing is Standing.GOOD
-    assert len(statuses._seen) == 2
-    assert statuses.known(peer(third.leaf().certificate)).standing is Standing.GOOD
 
 
 def test_who_comes_again_costs_no_signatures(monkeypatch: pytest.MonkeyPatch) -> None:

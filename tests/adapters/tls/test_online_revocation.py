@@ -108,6 +108,26 @@ def stations(root: Authority) -> Any:
         yield Stations(root, stack)
 
 
+@pytest.mark.parametrize("adapter", ["native", "uvicorn"], indirect=True)
+async def test_a_session_that_is_resumed_is_asked_about(adapter: Adapter, stations: Stations) -> None:
+    """The full handshake was a stranger's, about whom nobody was asked; no later one shows any issuer.
+
+    There is another authority of the same name, too.
+    """
+    stations.rows["twin's"] = stations.root.authority("Sub").leaf(SERIAL), 101
+    known: list[StationRecord | None] = [None, RECORD, RECORD]
+    statuses = OnlineStatus(fetching(adapter), POLICY)
+    gate = ProfileGate(lambda identity: known.pop(0), lambda *_: Session(), revoked=statuses.revoked)
+    for name, status in (("good", 101), ("revoked", 403)):
+        known[:] = [None, RECORD, RECORD]
+        context = stations.context(name)
+        async with adapter.serve(gate, ssl_context=stations.csms()) as port:
+            assert [await ask(port, "CP1", None, context) for _ in range(2)] == [404, status]
+            assert await ask(port, "CP1", None, stations.context("twin's")) == 101
+            known.append(RECORD)
+            assert await ask(port, "CP1", None, context) == status
+
+
 POLICY = StatusPolicy(timeout=0.15)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from ocpp_adapters import tls_policy
 from ocpp_adapters.tls_failures import CertificateRefusedError, TlsFault
 from ocpp_adapters.tls_peer import PeerCertificate, peer_certificate
 from ocpp_adapters.tls_policy import Names, SecurityProfile
@@ -104,3 +105,23 @@ def test_few_sessions_are_kept(root: Authority) -> None:
         connect(client, context, f"host{number}")
     assert resumed(connect(client, context, "host0")) == (False, False)
     assert resumed(connect(client, context, "host9")) == (True, True)
+
+
+def test_who_resumes_shows_no_issuer_but_they_are_remembered(
+    root: Authority, server: tuple[Leaf, Leaf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_policy, "_ISSUERS", 2)
+    context = csms(root, server)
+    client = station(root, root.authority("Sub").leaf(SERIAL))
+    full, again = (peer_certificate(connect(client, context).csms.link.object) for _ in range(2))
+    assert full is not None
+    assert len(full.chain) == 3
+    assert again == full
+    for name in ("One", "Another"):
+        connect(station(root, root.authority(name).leaf(SERIAL)), context)
+    assert len(context.issuers) == 2
+    forgotten = connect(client, context)
+    assert resumed(forgotten) == (True, True)
+    certificate = peer_certificate(forgotten.csms.link.object)
+    assert certificate is not None
+    assert certificate.chain == full.chain[:1]
