@@ -19,6 +19,7 @@ from .errors import (
     TpmLostError,
     TpmMissingSoftwareError,
     cause_of,
+    counts_towards_lockout,
     named,
 )
 
@@ -53,6 +54,8 @@ Place: TypeAlias = WrappedKey | int
 Result = TypeVar("Result")
 
 DEVICE: Final = "device:/dev/tpmrm0"
+_MAX_REFUSED: Final = 64
+"""Keys of which it is remembered that their authorisation value was wrong."""
 MAX_AUTH: Final = 32
 """Octets of an authorisation value: the size of the name algorithm's digest, SHA-256."""
 
@@ -92,6 +95,7 @@ class TpmConnection:
         self._esapi: Esapi | None = None
         self._was_open = False
         self._loaded: OrderedDict[Place, Handle] = OrderedDict()
+        self._refused: dict[Place, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<TpmConnection {self._tcti!r}>"
@@ -135,7 +139,8 @@ class TpmConnection:
         """Do something with a key, which is loaded if it is not. ``work`` may run twice. Raises TpmError.
 
         ``work`` gets the connection, the key and a session that authorises one use of the key. The session
-        proves that we know the authorisation value (HMAC); the value itself is not sent.
+        proves that we know the authorisation value (HMAC); the value itself is not sent. A wrong one that the
+        TPM counts is not tried again: a station that dials on would lock the TPM for everybody.
         """
 
         def with_handle(esapi: Esapi) -> Result:
@@ -148,7 +153,17 @@ class TpmConnection:
                 return work(esapi, handle, session)
 
         check_auth(place, auth)
-        return self.run(doing, with_handle)
+        value = b"" if auth is None else auth.reveal()
+        if self._refused.get(place) == value:
+            raise TpmAuthError(f"TPM, {doing}: this authorisation value was refused, and is not tried again")
+        try:
+            return self.run(doing, with_handle)
+        except TpmAuthError as error:
+            if isinstance(error.__cause__, TSS2_Exception) and counts_towards_lockout(error.__cause__.rc):
+                self._refused[place] = value
+                if len(self._refused) > _MAX_REFUSED:
+                    del self._refused[next(iter(self._refused))]
+            raise
 
     def create(self, doing: str, template: Any, auth: Secret | None) -> WrappedKey:
         """Make a key under the parent; it is not loaded, nor kept by the TPM. Raises TpmError."""

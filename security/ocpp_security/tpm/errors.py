@@ -135,6 +135,11 @@ def cause_of(code: int) -> Cause:
     return _PLAIN.get(code, Cause.OTHER)
 
 
+def counts_towards_lockout(code: int) -> bool:
+    """Whether a return code means that a wrong authorisation value was counted (TPM_RC_AUTH_FAIL)."""
+    return code & _LAYER in (0, _RESOURCE_MANAGER_TPM) and code & 0xBF == 0x8E
+
+
 def named(code: int, text: str, doing: str) -> TpmError:
     """The exception for a TSS return code; ``text`` is the TSS's own, ``doing`` what was tried."""
     return _NAMED[cause_of(code)](f"TPM, {doing}: {text} ({code:#x})")
