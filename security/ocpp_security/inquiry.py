@@ -126,8 +126,9 @@ class Inquiry:
         policy: whom to ask.
         at: UTC.
         now: monotonic seconds.
-        lists: further lists, the operator's own. If there are any, a certificate that none of them covers and
-            that names nobody to ask is unknown, else there is nothing to ask.
+        lists: further lists, the operator's own: responders are asked nevertheless, as they know what is
+            newer. If there are any, a certificate that none of them covers and that names nobody to ask is
+            unknown, else there is nothing to ask.
     """
 
     def __init__(
@@ -146,6 +147,8 @@ class Inquiry:
         self._sources: deque[Ask] = deque()
         self._troubles: list[str] = []
         self._disowned = ""
+        self._at_hand = Revocation.UNKNOWN
+        """What the operator's lists say of the certificate whose turn it is."""
         self.findings: list[Verdict] = []
         """What is known of each certificate, the leaf first."""
         self.ask: Ask | None = None
@@ -201,13 +204,14 @@ class Inquiry:
             return
         certificate, issuer = self._links[0]
         said = self._cache.known(certificate, issuer, at, now)
-        if said is Revocation.UNKNOWN:
-            said = self._cache.listed(self._lists, certificate, issuer, at)
-        if said is Revocation.UNKNOWN:
-            self._sources = deque(_sources(certificate, issuer, self._policy))
-            self._turn(at, now)
+        self._at_hand = self._cache.listed(self._lists, certificate, issuer, at)
+        if Revocation.REVOKED in {said, self._at_hand}:
+            self._found(Standing.REVOKED, "as is known", at, now)
+        elif said is Revocation.GOOD:
+            self._found(Standing.GOOD, "as is known", at, now)
         else:
-            self._found(_STANDINGS[said], "as is known", at, now)
+            self._sources = deque(_sources(certificate, issuer, self._policy, self._at_hand))
+            self._turn(at, now)
 
     def _turn(self, at: datetime, now: float) -> None:
         """To the next whom to ask about this certificate, if there is one."""
@@ -215,7 +219,9 @@ class Inquiry:
             self.ask = self._sources.popleft()
             return
         certificate, _ = self._links[0]
-        if self._disowned:
+        if self._at_hand is Revocation.GOOD:
+            self._found(Standing.GOOD, "says a list at hand", at, now)
+        elif self._disowned:
             self._found(Standing.DISOWNED, self._disowned, at, now)
         elif self._troubles:
             self._found(Standing.UNKNOWN, "; ".join(self._troubles), at, now)
@@ -241,10 +247,13 @@ def _dated(status: OcspStatus) -> str:
     return told if status.revoked_at is None else f"since {status.revoked_at:%Y-%m-%d %H:%M} UTC, {told}"
 
 
-def _sources(certificate: Certificate, issuer: Certificate, policy: StatusPolicy) -> Iterator[Ask]:
+def _sources(
+    certificate: Certificate, issuer: Certificate, policy: StatusPolicy, at_hand: Revocation
+) -> Iterator[Ask]:
+    """Responders know what is newer than any list; a list says no more than one that is at hand."""
     if policy.ocsp:
         for url in certificate.responder_urls[:MAX_SOURCES]:
             yield ask_responder(url, request_about(certificate, issuer))
-    if policy.lists:
+    if policy.lists and at_hand is Revocation.UNKNOWN:
         for url in [url for url in certificate.crl_urls if url.startswith("http:")][:MAX_SOURCES]:
             yield Ask(url, None, "", _LIST, MAX_CRL_SIZE)  # LDAP is not spoken

@@ -180,6 +180,20 @@ def test_a_certificate_that_names_nobody_is_good_unless_lists_are_at_hand() -> N
     assert not desk.asked
 
 
+def test_a_list_at_hand_is_no_reason_not_to_ask() -> None:
+    """It says who was revoked when it was made; what is on it needs no asking."""
+    lists = (SUB.crl(), ROOT.crl())
+    asking = Desk({OCSP: said(REVOKED)}, lists=lists)
+    assert (asking.inquire(), asking.urls[0]) == (Standing.REVOKED, OCSP)
+    silent = Desk({}, lists=lists)
+    assert silent.inquire() == Standing.GOOD
+    assert silent.urls[:2] == [OCSP, OTHER]
+    assert LIST not in silent.urls
+    assert "good, says a list at hand" in silent.words
+    listed = Desk({OCSP: said(GOOD)}, lists=(SUB.crl(LEAF.certificate),))
+    assert (listed.inquire(), listed.asked) == (Standing.REVOKED, [])
+
+
 def test_so_many_are_asked_and_only_by_http() -> None:
     urls = [f"http://{number}.example/" for number in range(9)]
     points = [
