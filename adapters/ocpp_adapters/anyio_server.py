@@ -17,6 +17,7 @@ from ocpp_core.wire import ServerConfig, WebSocketServer
 from .anyio_link import StreamDriver, await_it, end_links
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
+from .socket_link import address_of
 from .tls_wire import SecuredServer
 
 _RELIEF: Final = 0.1
@@ -42,8 +43,7 @@ class ServerStream(StreamDriver, ServerDriver):
     def peer(self) -> Peer:
         """Who is at the other end."""
         remote = self._stream.extra(SocketAttribute.remote_address, None)
-        address = (remote[0], remote[1]) if isinstance(remote, tuple) else None
-        return Peer(address, self._wire.tls if isinstance(self._wire, SecuredServer) else None)
+        return Peer(address_of(remote), self._wire.tls if isinstance(self._wire, SecuredServer) else None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.start_soon(await_it, work)

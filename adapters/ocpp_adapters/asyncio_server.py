@@ -18,6 +18,7 @@ from ocpp_core.wire import ServerConfig, WebSocketServer
 
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
+from .socket_link import address_of, listener_at
 from .stores import Finish
 from .tls_wire import SecuredServer
 
@@ -59,8 +60,7 @@ class Connection(asyncio.BufferedProtocol, ServerDriver):
     def peer(self) -> Peer:
         """Who is at the other end."""
         name = self._transport.get_extra_info("peername")
-        address = (name[0], name[1]) if isinstance(name, tuple) else None
-        return Peer(address, self._wire.tls if isinstance(self._wire, SecuredServer) else None)
+        return Peer(address_of(name), self._wire.tls if isinstance(self._wire, SecuredServer) else None)
 
     # What the transport tells.
 
@@ -243,7 +243,11 @@ async def serve(
         OSError: it cannot listen there.
     """
     server = Server(Registry(admit, config, limits), ssl_context)
-    await server.listen(host=host, port=port, **options)
+    if host is None and port == 0 and "sock" not in options:
+        options["sock"] = listener_at(None, 0)  # else IPv4 and IPv6 would be given a port each
+    else:
+        options |= {"host": host, "port": port}
+    await server.listen(**options)
     return server
 
 

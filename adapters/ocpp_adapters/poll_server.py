@@ -15,9 +15,8 @@ from .poll import Poll
 from .poll_link import Carried
 from .server_driver import Registry, ServerDriver
 from .sessions import Admit, Limits
-from .socket_link import ServerSocket, now
+from .socket_link import ServerSocket, listener_at, now
 
-_BACKLOG: Final = 128
 _RELIEF: Final = 0.1
 """Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ class Server:
 def serve(
     poll: Poll,
     admit: Admit,
-    host: str = "",
+    host: str | None = None,
     port: int = 0,
     *,
     ssl_context: ssl.SSLContext | None = None,
@@ -112,7 +111,7 @@ def serve(
 
     Arguments:
         poll: what the links belong to; also the ``concurrency`` of their sessions.
-        host: where to listen; "": everywhere.
+        host: where to listen; None: everywhere.
         port: 0: any that is free, see :attr:`Server.port`.
 
     The others are those of :func:`ocpp_adapters.asyncio_server.serve`.
@@ -120,8 +119,7 @@ def serve(
     Raises:
         OSError: it cannot listen there.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listener = listener_at(host, port)
     listener.setblocking(False)
     return Server(poll, listener, Registry(admit, config, limits), ssl_context)
 

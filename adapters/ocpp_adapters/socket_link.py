@@ -5,13 +5,14 @@ what they want, does it, and tells what came of it; that carrier also sees to it
 calls in.
 """
 
+import errno
 import logging
 import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from ocpp_core.entropy import Entropy
 from ocpp_core.wire import ClientConfig, Closed, HandshakeFailed, WebSocketClient, WebSocketServer
@@ -25,6 +26,10 @@ from .tls_wire import SecuredClient, SecuredServer
 READ_SIZE = 64 << 10
 _UNREAD = 256 << 10
 """Bytes not yet written from which on nothing more is read: what comes in would only add to them."""
+_BACKLOG: Final = 128
+_MAPPED: Final = "::ffff:"
+"""Before the IPv4 address of a peer, on a socket for both."""
+_NO_IPV6: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _log = logging.getLogger(__name__)
 
 
@@ -211,7 +216,7 @@ class ServerSocket(SocketDriver, ServerDriver):
             name = self.socket.getpeername()
         except OSError:  # gone already
             return Peer(None, tls)
-        return Peer((name[0], name[1]), tls)
+        return Peer(address_of(name), tls)
 
     def lost(self) -> None:
         """The connection has ended."""
@@ -220,6 +225,28 @@ class ServerSocket(SocketDriver, ServerDriver):
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._concurrency.spawn(work)
+
+
+def listener_at(host: str | None, port: int) -> socket.socket:
+    """A listening socket; without a host everywhere, by IPv4 and, where the system has it, IPv6.
+
+    Raises OSError.
+    """
+    if not host and socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
+            )
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+    family = socket.AF_INET6 if host and ":" in host else socket.AF_INET
+    return socket.create_server((host or "", port), family=family, backlog=_BACKLOG)
+
+
+def address_of(name: Any) -> tuple[str, int] | None:
+    """A peer's address and port, if there is such a thing; IPv4 is IPv4, by whatever socket it came."""
+    return (name[0].removeprefix(_MAPPED), name[1]) if isinstance(name, tuple) else None
 
 
 def now() -> float:

@@ -24,11 +24,11 @@ from ocpp_core.wire import HandshakeReceived, ServerConfig
 
 from .server_driver import Registry, ServerDriver
 from .sessions import Decision, Limits, Peer
+from .socket_link import listener_at
 from .threads_link import Carried, ThreadSafeServer
 from .threads_monitor import Monitor, finish, monitor_or_own
 from .threads_rpc import BlockingLink
 
-_BACKLOG: Final = 128
 _RELIEF: Final = 0.1
 """Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ async def _waited(answer: Awaitable[Answer]) -> Answer:
 
 def serve(
     admit: BlockingAdmit,
-    host: str = "",
+    host: str | None = None,
     port: int = 0,
     *,
     monitor: Monitor | None = None,
@@ -155,7 +155,7 @@ def serve(
 
     Arguments:
         admit: decides on each handshake, with a session, a link or a refusal.
-        host: where to listen; "": everywhere.
+        host: where to listen; None: everywhere.
         port: 0: any that is free, see :attr:`Server.port`.
         monitor: what the links belong to; None: one of its own.
         ssl_context: for ``wss://``.
@@ -165,7 +165,6 @@ def serve(
     Raises:
         OSError: it cannot listen there.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listener = listener_at(host, port)
     listener.settimeout(1.0)  # where closing does not wake who accepts
     return Server(listener, admit, monitor, ssl_context=ssl_context, config=config, limits=limits)

@@ -16,8 +16,11 @@ def check_request(request: Request, version: OcppVersion, role: Role, *, confirm
         LocalProtocolError: it does not.
     """
     name = type(request).__name__
-    if not isinstance(request, Request) or request.VERSION is not version:
-        raise LocalProtocolError(f"{name} is no request of OCPP {version.number}")
+    if not isinstance(request, Request):
+        raise LocalProtocolError(f"{name} is no request")
+    if request.VERSION is not version:
+        spoken, other = version.number, request.VERSION.number
+        raise LocalProtocolError(f"{name} is of OCPP {other}, and this link speaks OCPP {spoken}")
     action = message_set(version).actions[request.ACTION]
     if action.direction not in SENT_BY[role]:
         raise LocalProtocolError(f"{name} goes from {action.direction}")

@@ -18,6 +18,8 @@ from ocpp_adapters.sessions import Admit, Decision, Peer, Reject, Session, TextL
 from ocpp_adapters.threads_monitor import Monitor
 from ocpp_core.wire import Closed, HandshakeReceived
 
+HERE = {"host": "127.0.0.1"}
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -39,11 +41,11 @@ class Adapter:
     async def server(self, admit: Admit, **options: Any) -> AsyncIterator[Any]:
         """The same; its handle."""
         if self.native:
-            async with await asyncio_server.serve(admit, "127.0.0.1", **options) as server:
+            async with await asyncio_server.serve(admit, **HERE | options) as server:
                 yield server
         else:
             async with anyio.create_task_group() as tasks:
-                yield await tasks.start(partial(anyio_server.serve, admit, "127.0.0.1", **options))
+                yield await tasks.start(partial(anyio_server.serve, admit, **HERE | options))
                 tasks.cancel_scope.cancel()
 
     def concurrency(self, tasks: TaskGroup) -> Any:
@@ -70,7 +72,7 @@ class Polled(Adapter):
                 return decision if isinstance(decision, Session | Reject) else self._later(decision, tasks)
 
             asked = admit if self.direct else ask
-            server = poll_server.serve(self.poll, asked, "127.0.0.1", **options)
+            server = poll_server.serve(self.poll, asked, **HERE | options)
             tasks.start_soon(self._run)
             yield server
             server.close()
@@ -134,7 +136,7 @@ class Threaded(Adapter):
                 return portal.call(wait)
 
             asked = admit if self.direct else ask
-            server = threads_server.serve(asked, "127.0.0.1", monitor=self.monitor, **options)
+            server = threads_server.serve(asked, monitor=self.monitor, **HERE | options)
             try:
                 yield server
             finally:

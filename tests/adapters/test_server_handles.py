@@ -1,5 +1,6 @@
 """What a CSMS does with its server, whichever it is: see who is there, send one away, renew TLS, end."""
 
+import socket
 import ssl
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,16 @@ import pytest
 from ocpp_adapters.sessions import Peer
 from ocpp_adapters.tls_policy import CsmsTls
 from ocpp_core.wire import HandshakeReceived
-from tests.adapters.servers import ADAPTERS, SERVERS, Adapter, Echo, close_frame, eventually, raw_client
+from tests.adapters.servers import (
+    ADAPTERS,
+    SERVERS,
+    Adapter,
+    Echo,
+    RawClient,
+    close_frame,
+    eventually,
+    raw_client,
+)
 from tests.adapters.tls import pki
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +55,22 @@ async def test_a_renewed_certificate_is_for_connections_to_come(adapter: Adapter
         first = await anyio.to_thread.run_sync(shown)
         server.ssl_context = after
         assert await anyio.to_thread.run_sync(shown) != first
+
+
+@every_server
+async def test_everywhere_is_one_port_and_an_address_is_what_it_is(adapter: Adapter) -> None:
+    came: list[tuple[str, int] | None] = []
+
+    def admit(handshake: HandshakeReceived, peer: Peer) -> Echo:
+        came.append(peer.address)
+        return Echo()
+
+    addresses = ["127.0.0.1", *(["::1"] if socket.has_dualstack_ipv6() else [])]
+    async with adapter.server(admit, host=None) as server:
+        for address in addresses:
+            async with await anyio.connect_tcp(address, server.port) as stream:
+                await RawClient(stream).open()
+    assert [address and address[0] for address in came] == addresses
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=str)

@@ -198,7 +198,7 @@ def test_a_call_may_fail_and_says_how():
 
 
 def misuses():
-    yield v16.DataTransferRequest(vendor_id="x"), {}, "no request of OCPP 2.0.1"
+    yield v16.DataTransferRequest(vendor_id="x"), {}, "is of OCPP 1.6, and this link speaks OCPP 2.0.1"
     yield v201.HeartbeatRequest(), {}, "for the station itself"
     yield v201.GetVariablesRequest.model_construct(get_variable_data=[]), {}, "goes from CSMS"
     yield v201.DataTransferRequest.model_construct(vendor_id=7), {}, "not valid"
