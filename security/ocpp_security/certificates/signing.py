@@ -35,13 +35,7 @@ class Signing:
             path = self._status.verify(pem, (trust,), at, require_status=require)
             check_usage(path.leaf)
         except CertificateError as error:
-            events = (SecurityEvent.INVALID_FIRMWARE_SIGNING_CERTIFICATE,)
-            return Outcome(
-                Status.REJECTED,
-                error.fault,
-                error.detail,
-                events if trust is TrustUse.MANUFACTURER else (),
-            )
+            return _refused(error, SecurityEvent.INVALID_FIRMWARE_SIGNING_CERTIFICATE, trust)
         except CertificateStoreError as error:
             return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error))
         return Outcome(Status.ACCEPTED)
@@ -72,11 +66,11 @@ class Signing:
         try:
             check_data_signature(key, signature, chunks, accept_pkcs1=self._context.config.accept_pkcs1)
         except CertificateError as error:
-            events = (SecurityEvent.INVALID_FIRMWARE_SIGNATURE,)
-            return Outcome(
-                Status.REJECTED,
-                error.fault,
-                error.detail,
-                events if trust is TrustUse.MANUFACTURER else (),
-            )
+            return _refused(error, SecurityEvent.INVALID_FIRMWARE_SIGNATURE, trust)
         return Outcome(Status.ACCEPTED)
+
+
+def _refused(error: CertificateError, event: SecurityEvent, trust: TrustUse) -> Outcome:
+    """What is no firmware is no event of the standard's."""
+    events = (event,) if trust is TrustUse.MANUFACTURER else ()
+    return Outcome(Status.REJECTED, error.fault, error.detail, events)

@@ -94,7 +94,7 @@ class FileKeyStore(KeyStore):
         data = disk.read(path)
         if is_tpm_file(data):
             return self._load_tpm(name, path, data)
-        if is_der(data):
+        if _in_der(data):
             raise KeyFormatError(f"the key in {path} is in DER, which TLS cannot use: import_key takes it in")
         password = self._password(name)
         return SoftwareKey(name, path, parse_key(data, password, str(path)), password)
@@ -142,7 +142,7 @@ class FileKeyStore(KeyStore):
         raise KeyUnsuitableError(f"the key in {path} is a TPM's: open the directory with a TpmKeyStore")
 
 
-def is_der(data: bytes) -> bool:
+def _in_der(data: bytes) -> bool:
     """Whether this is a DER sequence, and so no text."""
     return data[:1] == b"\x30"
 
@@ -155,7 +155,7 @@ def parse_key(data: bytes, password: Secret | None, origin: str) -> SigningKey:
     """
     if len(data) > disk.MAX_KEY_SIZE:
         raise KeyFormatError(f"{origin} is too large for a key")
-    load = load_der_private_key if is_der(data) else load_pem_private_key
+    load = load_der_private_key if _in_der(data) else load_pem_private_key
     octets = password.reveal() if password else None
     try:
         try:
