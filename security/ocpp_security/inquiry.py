@@ -104,6 +104,11 @@ def ask_responder(url: str, body: bytes) -> Ask:
     return Ask(url, body, _OCSP_REQUEST, _OCSP_RESPONSE, MAX_RESPONSE_SIZE)
 
 
+def ask_for_list(url: str) -> Ask:
+    """The question for a revocation list."""
+    return Ask(url, None, "", _LIST, MAX_CRL_SIZE)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is known of a path; ``words`` say of which certificate, and who said so, or why nobody did."""
@@ -256,4 +261,4 @@ def _sources(
             yield ask_responder(url, request_about(certificate, issuer))
     if policy.lists and at_hand is Revocation.UNKNOWN:
         for url in [url for url in certificate.crl_urls if url.startswith("http:")][:MAX_SOURCES]:
-            yield Ask(url, None, "", _LIST, MAX_CRL_SIZE)  # LDAP is not spoken
+            yield ask_for_list(url)  # LDAP is not spoken

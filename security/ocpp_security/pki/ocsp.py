@@ -106,24 +106,29 @@ def verify_response(der: bytes, certificate: Certificate, issuer: Certificate, a
     UNAUTHORIZED, WEAK_KEY, BAD_SIGNATURE, which an algorithm with SHA-1 is too, UNKNOWN_CRITICAL; of the
     responder's certificate also WEAK_SIGNATURE, EXPIRED, NOT_YET_VALID).
     """
+    if certificate.issuer_der != issuer.subject_der:
+        raise CertificateError(Fault.WRONG_SUBJECT)
+    return verify_response_about(der, certificate.serial, issuer, at)
+
+
+def verify_response_about(der: bytes, serial: int, issuer: Certificate, at: datetime) -> OcspStatus:
+    """The same of a certificate that is known by issuer and serial number only."""
     if len(der) > MAX_RESPONSE_SIZE:
         raise CertificateError(Fault.TOO_LARGE, f"{len(der)} octets")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old encodings; what matters is checked here
-            return _verify(ocsp.load_der_ocsp_response(der), certificate, issuer, at)
+            return _verify(ocsp.load_der_ocsp_response(der), serial, issuer, at)
     except CertificateError:
         raise
     except Exception as error:  # the library has many kinds for what is wrong with a response
         raise CertificateError(Fault.MALFORMED, type(error).__name__) from error
 
 
-def _verify(
-    response: ocsp.OCSPResponse, certificate: Certificate, issuer: Certificate, at: datetime
-) -> OcspStatus:
+def _verify(response: ocsp.OCSPResponse, serial: int, issuer: Certificate, at: datetime) -> OcspStatus:
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise CertificateError(Fault.UNSUCCESSFUL, response.response_status.name)
-    single = _about(response, certificate, issuer)
+    single = _about(response, serial, issuer)
     signer = _signer(response, issuer, at)
     if not strong_key(signer.public_key):
         raise CertificateError(Fault.WEAK_KEY, signer.subject)
@@ -140,14 +145,12 @@ def _verify(
     return OcspStatus(revocation, single.this_update_utc, next_update, single.revocation_time_utc)
 
 
-def _about(
-    response: ocsp.OCSPResponse, certificate: Certificate, issuer: Certificate
-) -> ocsp.OCSPSingleResponse:
+def _about(response: ocsp.OCSPResponse, serial: int, issuer: Certificate) -> ocsp.OCSPSingleResponse:
     """The part of a response that is about this certificate: name, key and serial must match."""
     for single in response.responses:
-        if single.serial_number != certificate.serial:
+        if single.serial_number != serial:
             continue
-        if single.issuer_name_hash == _digest(single.hash_algorithm, certificate.issuer_der) and (
+        if single.issuer_name_hash == _digest(single.hash_algorithm, issuer.subject_der) and (
             single.issuer_key_hash == _digest(single.hash_algorithm, issuer.key_octets())
         ):
             return single
