@@ -69,6 +69,7 @@ def make_config(number: int) -> StationConfig:
         pin_policy=PinPolicy.HAND_OVER if number & 32 else PinPolicy.HOLD,
         autoconnect=not number & 64,
         outbox_limit=8 if number & 128 else 2000,
+        pin_timeout=100.0 if number & 128 else 0.0,
         backoff=BACKOFF,
         security_log_limit=4,
     )
@@ -193,11 +194,23 @@ class World:
                 station.disconnect(self.now)
             case 6:
                 station.receive_frame(["", "[]", '[2,"x","Heartbeat",{}]'][more % 3], self.now)
+            case 7 if more & 8:
+                self.hint(more & 7)
             case 7 if dial is None and self.csms is None:  # what nobody has asked for
                 if more & 1:
                     station.link_opened("ocpp1.6", self.now)
                 else:
                     station.link_closed(1000, "", self.now)
+
+    def hint(self, more: int) -> None:
+        """What the host says of its networks, right or wrong; the operator waits for a CSMS no longer."""
+        slot = None if more & 3 == 3 else more & 3
+        if more == 7:
+            self.station.release("one", self.now)
+        elif more & 4:
+            self.station.network_back(self.now, slot)
+        else:
+            self.station.network_lost(self.now, slot)
 
     def opened(self, dial: OpenLink, subprotocol: str) -> None:
         """Whoever was told to close meanwhile sees a link that opens all the same."""
