@@ -1,7 +1,7 @@
 """Those at the charger, those at the central system, and what each of them has seen."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
 
@@ -86,12 +86,12 @@ class Customers:
     """People at the one EVSE, whose plans are drawn."""
 
     def __init__(
-        self, random: Random, give: Give, site: Site, interlude: Callable[[], None] | None = None
+        self, random: Random, give: Give, site: Site, interludes: Sequence[Callable[[], None]] = ()
     ) -> None:
         self._random = random
         self._give = give
         self._site = site
-        self._interlude = interlude
+        self._interludes = interludes
         """What happens at times while they wait."""
 
     def come_and_go(self, sessions: int, patience: float) -> None:
@@ -128,8 +128,8 @@ class Customers:
 
     def _pause(self, most: float) -> None:
         time.sleep(self._random.uniform(0.0, most))
-        if self._interlude is not None and self._random.random() < 0.15:
-            self._interlude()
+        if self._interludes and self._random.random() < 0.25:
+            self._random.choice(self._interludes)()
 
     def _until(self, power: bool) -> bool:
         end = time.monotonic() + 1.0

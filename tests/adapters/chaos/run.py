@@ -51,9 +51,9 @@ TIMES: dict[str, Any] = {
 }
 LEAVING = 5.0
 """Seconds in which a server has closed its links, whatever its stations do."""
-SERVERS = [name for name in CENTRAL_SYSTEMS if name != "asgi-hypercorn-trio"]
-TIMELESS = {"asgi-uvicorn-asyncio"}
-"""Give a handshake as long as it likes; and asyncio's own TLS waits 30 s for a goodbye."""
+SERVERS = list(CENTRAL_SYSTEMS)
+TIMELESS = {"asgi-uvicorn-asyncio", "asgi-hypercorn-trio"}
+"""Others' servers: they give a handshake as long as it likes, and a goodbye (asyncio's own TLS 30 s)."""
 STATIONS = list(ADAPTERS)
 LEDGER = CsmsConfig(
     registration=EASY.registration, authorization=EASY.authorization, closed_transactions=1000
@@ -90,7 +90,7 @@ class Case:
     disks: bool
     """Whether those of both ends are full at times."""
     restarts: bool
-    """Whether the CSMS is restarted in between, and the operator calls the station."""
+    """Whether the CSMS is restarted in between, the station told to leave and come back, and called."""
 
     def __str__(self) -> str:
         more = {"tls": self.secure, "full-disks": self.disks, "restarts": self.restarts}
@@ -198,8 +198,14 @@ def play(case: Case, contexts: Contexts | None, sessions: int = 3) -> Outcome:
         way = ClientConfig(url=url, subprotocols=(case.version,), **TIMES)
         route = Route(config=way, ssl_context=secured and secured.station)
         with ADAPTERS[case.station](station_config(case.version), route, books.observe, site) as give:
-            interlude = restart if case.restarts else None
-            Customers(random, give, site, interlude).come_and_go(sessions, PATIENCE)
+
+            def bounce() -> None:
+                give(lambda station, now: station.disconnect(now))
+                time.sleep(random.choice((0.0, 0.01, 0.1)))
+                give(lambda station, now: station.connect(now))
+
+            interludes = (restart, bounce) if case.restarts else ()
+            Customers(random, give, site, interludes).come_and_go(sessions, PATIENCE)
             relay.be_honest()
             for disk in disks:
                 disk.random = None

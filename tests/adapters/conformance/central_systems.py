@@ -142,21 +142,24 @@ def uvicorn_asgi(
 
 
 @contextmanager
-def hypercorn_asgi(make: MakeSession, context: ssl.SSLContext | None) -> Iterator[int]:
+def hypercorn_asgi(
+    make: MakeSession, context: ssl.SSLContext | None, config: ServerConfig | None = None
+) -> Iterator[int]:
     """ASGI on trio."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    config = WithContext(context)
-    config.bind = [f"127.0.0.1:{port}"]
+    settings = WithContext(context)
+    settings.bind = [f"127.0.0.1:{port}"]
+    settings.websocket_ping_interval = None if config is None else config.ping_interval
 
     @asynccontextmanager
     async def serve() -> AsyncIterator[int]:
         async with anyio.create_task_group() as tasks:
             concurrency = AnyioConcurrency(tasks)
             leaving = anyio.Event()
-            app: Any = OcppEndpoint(lambda *_: make(concurrency))
+            app: Any = OcppEndpoint(lambda *_: make(concurrency), config=config)
             with anyio.fail_after(20):
-                await tasks.start(_hypercorn, app, config, leaving)
+                await tasks.start(_hypercorn, app, settings, leaving)
             yield port
             leaving.set()
 
