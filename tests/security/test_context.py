@@ -60,9 +60,18 @@ def test_a_link_leads_to_the_newest_certificate_that_has_its_key(tmp_path: Path)
     manager.update_links(NOW + DAY)
     assert parse_bundle((link / "leaf.pem").read_bytes()) == (older.leaf.certificate,)
     assert (link / "key.pem").resolve().stem == older.key_name
-    (tmp_path / "keys" / f"{older.key_name}.key").unlink()
+    key = tmp_path / "keys" / f"{older.key_name}.key"
+    key.rename(tmp_path / "elsewhere")
+    key.write_text("a secret that is not mounted yet")
+    manager = open_manager(tmp_path, config)
+    manager.update_links(NOW + DAY)
+    assert parse_bundle((link / "leaf.pem").read_bytes()) == (older.leaf.certificate,)
+    key.unlink()
     manager.update_links(NOW + DAY)
     assert not link.is_symlink()
+    (tmp_path / "elsewhere").rename(key)
+    manager.update_links(NOW + DAY)
+    assert (link / "key.pem").resolve() == key
 
 
 def test_without_links_no_key_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,19 +83,24 @@ class Context:
         return Outcome(decision.status, fault, detail, RECONFIGURED)
 
     def update_links(self, at: datetime) -> None:
-        """Re-point the symbolic links to the newest valid certificates.
+        """Re-point the symbolic links to the newest valid certificates with a key.
+
+        A link to a valid certificate stays while its key may be one that cannot be loaded now: a TPM that is
+        away, a secret that is not mounted yet.
 
         Raises CertificateStoreError, or OcppError if the keys cannot be reached.
         """
         if not self.config.links:
             return
         names = self.key_names()
+        hidden = not set(self.keys.names()) <= set(names.values())
         for use, link in self.config.links.items():
-            leaf = next((f for f in self.inventory.valid(use, at) if f.key_octets in names), None)
-            if leaf is None:
-                links.remove(link)
-            else:
+            valid = self.inventory.valid(use, at)
+            leaf = next((f for f in valid if f.key_octets in names), None)
+            if leaf is not None:
                 links.point(link, leaf, self.keys.path(names[leaf.key_octets]))
+            elif not (hidden and any(links.leads_to(link, f) for f in valid)):
+                links.remove(link)
 
     def mend_links(self, at: datetime) -> None:
         """Do what :meth:`update_links` does, if it can be done: what stood in its way may be gone."""

@@ -21,9 +21,9 @@ def point(link: Path, leaf: Leaf, key: Path | None) -> None:
 
     What it leads to is a directory beside it, with the certificate, the chain and a link to the key.
     """
-    target = link.with_name(f".{link.name}-{leaf.certificate.fingerprint[:16]}")
-    if _leads_to(link, target):
+    if leads_to(link, leaf):
         return
+    target = _target(link, leaf)
     disk.write(target / "leaf.pem", leaf.certificate.pem.encode())
     disk.write(target / "chain.pem", to_pem(leaf.chain).encode())
     try:
@@ -47,11 +47,17 @@ def remove(link: Path) -> None:
         link.unlink()
 
 
-def _leads_to(link: Path, target: Path) -> bool:
+def leads_to(link: Path, leaf: Leaf) -> bool:
+    """Whether ``link`` leads to ``leaf``."""
+    target = _target(link, leaf)
     try:
         return link.readlink() == Path(target.name) and target.is_dir()
     except OSError:
         return False
+
+
+def _target(link: Path, leaf: Leaf) -> Path:
+    return link.with_name(f".{link.name}-{leaf.certificate.fingerprint[:16]}")
 
 
 def _replace_link(link: Path, target: Path) -> None:
