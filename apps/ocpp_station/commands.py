@@ -35,6 +35,10 @@ REPORTS = {
         "security_event",
         (Member("type", text(LONGEST_TYPE), required=True), Member("techInfo", text(LONGEST_TECH_INFO))),
     ),
+    "data_transfer": Verb(
+        "data_transfer",
+        (Member("vendorId", text(255), required=True), Member("messageId", text(50)), Member("data", SCALAR)),
+    ),
 }
 """What the station's software can report of itself, and what ``with`` is to hold then."""
 

@@ -1,13 +1,17 @@
 """An emulated station: the core, the hardware it believes in, and what can be done to both from outside."""
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ocpp_core import StoreError
+from pydantic import ValidationError
+
+from ocpp_core import OcppVersion, StoreError
 from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.metering import Quantity
 from ocpp_core.domain.tokens import IdToken
+from ocpp_core.messages import message_set
 from ocpp_core.station import Station, StationAction, StationConfig
 from ocpp_core.wire import Text
 
@@ -137,6 +141,18 @@ class Emulator:
         if evse is not None:
             self.hardware.evse(evse)
         self.powered.present_token(token, evse, now)
+
+    def transfer(self, members: Mapping[str, Any], now: float) -> None:
+        """The software sends a vendor's message, its members as on the wire; an event tells the answer."""
+        spoken = self.powered.state(now)["connection"]["subprotocol"]
+        if spoken is None:
+            raise HardwareError("there is no link")
+        model = message_set(OcppVersion(spoken)).request("DataTransfer")
+        try:
+            request = model.model_validate_json(json.dumps(members))
+        except ValidationError as error:
+            raise HardwareError(f"no DataTransfer of {spoken}: {error.errors()[0]['msg']}") from None
+        self.powered.call(request, now)
 
     def suspend(self, evse: int, by: Side, now: float) -> None:
         """The car or the station pauses."""

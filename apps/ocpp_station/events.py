@@ -1,8 +1,11 @@
 """What the station does, as the events of the control contract."""
 
+import json
 from typing import Any
 
 from ocpp_core.station import (
+    CallFailed,
+    CallSucceeded,
     FactHandedOver,
     LinkChanged,
     Notice,
@@ -44,6 +47,15 @@ def event_of(action: StationAction | Text, *, slots: bool = False) -> Event | No
             return _transaction(action)
         case RegistrationChanged():
             return {"event": "notice", "kind": "registration", "status": action.status}
+        case CallSucceeded(action=name, response=response):
+            return {
+                "event": "notice",
+                "kind": "answered",
+                "action": name,
+                "with": json.loads(response.to_json()),
+            }
+        case CallFailed(action=name, reason=reason, code=code):
+            return {"event": "notice", "kind": "not answered", "action": name, "reason": reason, "code": code}
         case FactHandedOver():
             return _handed_over(action)
         case Notice():

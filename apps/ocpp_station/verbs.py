@@ -108,7 +108,10 @@ class Verbs:
     def _report(self, now: float, what: str, **given: Any) -> None:
         members = given.get("with", {})
         check(REPORTS[what], members)
-        self._emulator.powered.security_event(members["type"], now, members.get("techInfo"))
+        if what == "security_event":
+            self._emulator.powered.security_event(members["type"], now, members.get("techInfo"))
+        else:
+            self._emulator.transfer(members, now)
 
     # link, network, power
 

@@ -1,11 +1,13 @@
 """The verbs against the station core in virtual time: no process, no network, no waiting."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
+from ocpp_core import OcppVersion
 from ocpp_core.domain.network import NetworkProfile
 from tests.apps.emulator_rig import CONFIG, Rig
 
@@ -305,3 +307,47 @@ def test_without_power_nothing_is_reported_or_connected(rig: Rig) -> None:
     rig.emulator.power_down()
     for verb, members in (("connect", {"slot": 0}), ("disconnect", {"slot": 0}), ("report", report("X"))):
         assert "no power" in rig.refused(verb, **members)
+
+
+def sent(rig: Rig, action: str) -> list[list[Any]]:
+    """The calls of the station."""
+    frames = [json.loads(it["text"]) for it in rig.events if it["event"] == "frame" and it["dir"] == "out"]
+    return [frame for frame in frames if frame[0] == 2 and frame[2] == action]
+
+
+def answer(rig: Rig, action: str, payload: dict[str, Any]) -> None:
+    with rig.turn() as now:
+        rig.station.receive_frame(json.dumps([3, sent(rig, action)[-1][1], payload]), now)
+
+
+TRANSFER = {"what": "data_transfer", "with": {"vendorId": "com.example", "data": "x"}}
+
+
+@pytest.mark.parametrize("version", OcppVersion)
+def test_a_vendors_message_is_sent_and_its_answer_told(rig: Rig, version: OcppVersion) -> None:
+    assert "there is no link" in rig.refused("report", **TRANSFER)
+    rig.do("connect")
+    with rig.turn() as now:
+        rig.station.link_opened(version, now)
+    assert "accepted" in rig.refused("report", **TRANSFER)
+    boot = {"status": "Accepted", "currentTime": "2026-03-01T12:00:00Z", "interval": 300}
+    answer(rig, "BootNotification", boot)
+    rig.do("report", **TRANSFER)
+    while not sent(rig, "DataTransfer"):
+        answer(rig, "StatusNotification", {})
+    assert sent(rig, "DataTransfer")[-1][3] == TRANSFER["with"]
+    answer(rig, "DataTransfer", {"status": "UnknownVendorId"})
+    told = rig.last("notice")
+    assert (told["kind"], told["with"]) == ("answered", {"status": "UnknownVendorId"})
+    rig.do("report", **TRANSFER)
+    with rig.turn() as now:
+        rig.station.link_closed(1006, "", now)
+    notices = [it for it in rig.events if it.get("kind") == "not answered"]
+    assert [it["reason"] for it in notices] == ["disconnected"]
+
+
+def test_a_vendors_message_that_a_version_has_not_is_refused(rig: Rig) -> None:
+    rig.do("connect")
+    rig.station.link_opened(OcppVersion.V16, rig.now)
+    number = {"what": "data_transfer", "with": {"vendorId": "com.example", "data": 7}}
+    assert "no DataTransfer of ocpp1.6" in rig.refused("report", **number)
