@@ -20,9 +20,8 @@ from ocpp_adapters.sessions import Session
 from ocpp_core import Role
 from ocpp_core.messages import Request, Response, v201
 from ocpp_core.rpc import RpcConfig
-from ocpp_core.wire import ClientConfig, ServerConfig
-from tests.adapters.chaos.relay import Relay
-from tests.adapters.chaos.run import PONG, TIMELESS, TIMES, Case, Contexts
+from ocpp_core.wire import ServerConfig
+from tests.adapters.chaos.run import TIMELESS, TIMES, Case, Contexts, relay_for, route_to
 from tests.adapters.chaos.tidy import connections_of, eventually_none
 from tests.adapters.conformance.central_systems import CENTRAL_SYSTEMS
 
@@ -138,11 +137,9 @@ def play(case: Case, contexts: Contexts | None, links: int = 6) -> Talk:
     settings = ServerConfig(**TIMES)
     with (
         CENTRAL_SYSTEMS[case.csms](session, secured and secured.csms, config=settings) as port,
-        Relay(port, case.seed, secure=case.secure, patience=PONG) as relay,
+        relay_for(case, port) as relay,
     ):
-        url = f"{'wss' if secured else 'ws'}://127.0.0.1:{relay.port}/CP1"
-        way = ClientConfig(url=url, subprotocols=("ocpp2.0.1",), **TIMES)
-        route = Route(config=way, ssl_context=secured and secured.station)
+        route = route_to(relay, case, secured, "ocpp2.0.1")
         for _ in range(links):
             _live(CALLERS[case.station], route, talk)
         relay.be_honest()

@@ -96,13 +96,17 @@ class _End:
 class _Connection:
     """A pair of sockets, and the fault between them."""
 
-    def __init__(self, station: socket.socket, csms: socket.socket, fault: Fault, now: float) -> None:
+    def __init__(
+        self, station: socket.socket, csms: socket.socket, fault: Fault, now: float, *, proxy: bool
+    ) -> None:
         self.ends = {True: _End(station), False: _End(csms)}
         """By the direction of the bytes that come from there: up are the station's."""
         self.fault = fault
         self.struck_at: float | None = None
         self._since = now
         self._passed = 0
+        self._request: bytes | None = b"" if proxy else None
+        """What the station has said to the proxy, until that is all."""
         self._deaf: set[bool] = set()
         """Directions in which nothing passes."""
 
@@ -132,7 +136,23 @@ class _Connection:
             source.reading = False
             target.finished = target.finished or up not in self._deaf
             return
-        fault, before = self.fault, self._passed
+        if up and self._request is not None:
+            data = self._asked(data, now)
+        self._pass(up, data, now)
+
+    def _asked(self, data: bytes, now: float) -> bytes:
+        """A proxy is asked for a tunnel; returns what is for the CSMS."""
+        head, end, rest = ((self._request or b"") + data).partition(b"\r\n\r\n")
+        if not end:
+            self._request = head
+            return b""
+        assert head.startswith(b"CONNECT ")
+        self._request = None
+        self._pass(False, b"HTTP/1.1 200 Connection established\r\n\r\n", now)
+        return rest
+
+    def _pass(self, up: bool, data: bytes, now: float) -> None:
+        target, fault, before = self.ends[not up], self.fault, self._passed
         self._passed += len(data)
         if self.struck_at is None and self._passed > fault.after:
             kept = fault.after - before
@@ -211,15 +231,16 @@ def _close(end: _End, *, reset: bool) -> None:
 
 
 class Relay:
-    """Listens on a port of its own, as long as its context lasts."""
+    """Listens on a port of its own, as long as its context lasts; ``proxy``: one that is asked first."""
 
-    def __init__(self, target: int, seed: int, *, secure: bool, patience: float) -> None:
+    def __init__(self, target: int, seed: int, *, secure: bool, patience: float, proxy: bool = False) -> None:
         self.target = target
         self.faults: list[Fault] = []
         """Those that there were."""
         self._random = Random(seed)
         self._secure = secure
         self._patience = patience
+        self._proxy = proxy
         self._honest = threading.Event()
         self._over = threading.Event()
         self._connections: set[_Connection] = set()
@@ -296,7 +317,7 @@ class Relay:
         for sock in (station, csms):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connections.add(_Connection(station, csms, fault, time.monotonic()))
+        self._connections.add(_Connection(station, csms, fault, time.monotonic(), proxy=self._proxy))
 
     def _draw(self) -> Fault:
         fault = draw(self._random, secure=self._secure, patience=self._patience)

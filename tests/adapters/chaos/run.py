@@ -21,6 +21,7 @@ from cryptography import x509
 
 from ocpp_adapters.calls import Concurrency
 from ocpp_adapters.central import Central
+from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.routes import Route
 from ocpp_adapters.sessions import Session
 from ocpp_adapters.stores import GroupCommitter
@@ -89,11 +90,17 @@ class Case:
     secure: bool
     disks: bool
     """Whether those of both ends are full at times."""
+    proxy: bool
     restarts: bool
     """Whether the CSMS is restarted in between, the station told to leave and come back, and called."""
 
     def __str__(self) -> str:
-        more = {"tls": self.secure, "full-disks": self.disks, "restarts": self.restarts}
+        more = {
+            "tls": self.secure,
+            "full-disks": self.disks,
+            "proxy": self.proxy,
+            "restarts": self.restarts,
+        }
         words = [word for word, true in more.items() if true]
         return "-".join([str(self.seed), self.station, self.csms, self.version, *words])
 
@@ -101,8 +108,8 @@ class Case:
     def draw(cls, seed: int, station: str | None = None, csms: str | None = None) -> "Case":
         random = Random(seed)
         drawn = (random.choice(STATIONS), random.choice(SERVERS), random.choice(list(OcppVersion)))
-        secure, disks, restarts = (random.random() < share for share in (0.5, 0.3, 0.5))
-        return cls(seed, station or drawn[0], csms or drawn[1], drawn[2], secure, disks, restarts)
+        more = (random.random() < share for share in (0.5, 0.3, 0.3, 0.5))
+        return cls(seed, station or drawn[0], csms or drawn[1], drawn[2], *more)
 
 
 def station_config(version: OcppVersion) -> StationConfig:
@@ -187,16 +194,14 @@ def play(case: Case, contexts: Contexts | None, sessions: int = 3) -> Outcome:
     site = Site(Cable(), disks[0])
     secured = contexts if case.secure else None
     backend = Backend(case, secured and secured.csms, disks[1], random)
-    with running(backend), Relay(backend.port, case.seed, secure=case.secure, patience=PONG) as relay:
+    with running(backend), relay_for(case, backend.port) as relay:
 
         def restart() -> None:
             backend.stop()
             backend.start()
             relay.target = backend.port
 
-        url = f"{'wss' if secured else 'ws'}://127.0.0.1:{relay.port}/CP1"
-        way = ClientConfig(url=url, subprotocols=(case.version,), **TIMES)
-        route = Route(config=way, ssl_context=secured and secured.station)
+        route = route_to(relay, case, secured, case.version)
         with ADAPTERS[case.station](station_config(case.version), route, books.observe, site) as give:
 
             def bounce() -> None:
@@ -216,6 +221,20 @@ def play(case: Case, contexts: Contexts | None, sessions: int = 3) -> Outcome:
     outcome = Outcome(books, backend.operator, disks[1], relay.faults, recovery)
     _audit(outcome, case, site)
     return outcome
+
+
+def relay_for(case: Case, port: int) -> Relay:
+    return Relay(port, case.seed, secure=case.secure, patience=PONG, proxy=case.proxy)
+
+
+def route_to(relay: Relay, case: Case, secured: Contexts | None, version: str) -> Route:
+    """To the relay, or by it if it is a proxy."""
+    url = f"{'wss' if secured else 'ws'}://127.0.0.1:{1 if case.proxy else relay.port}/CP1"
+    return Route(
+        config=ClientConfig(url=url, subprotocols=(version,), **TIMES),
+        ssl_context=secured and secured.station,
+        proxy=Proxy("127.0.0.1", relay.port) if case.proxy else None,
+    )
 
 
 @contextmanager
