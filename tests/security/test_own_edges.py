@@ -91,11 +91,19 @@ def test_why_there_is_no_request(manager: CertificateManager, monkeypatch: pytes
 
 
 @pytest.mark.requirement("A02.FR.27", "A03.FR.23")
-def test_a_request_names_its_root_only_if_there_is_one(manager: CertificateManager) -> None:
+def test_a_request_names_its_root_if_there_is_one_or_one_runs_out(manager: CertificateManager) -> None:
     assert ask(manager, V2G).root == hash_data(V2G_ROOT.certificate, V2G_ROOT.certificate)
     assert ask(manager).root is None  # the station's own, whose root the CSMS knows
-    manager.roots.install(TrustUse.V2G, pem(root("Another")), NOW)
+    other = root("Another")
+    manager.roots.install(TrustUse.V2G, pem(other), NOW)
     assert ask(manager, V2G).root is None
+    for issuer, end in ((V2G_ROOT, 30 * DAY), (other, 20 * DAY)):
+        assert take(manager, pem(issuer.sign_csr(ask(manager, V2G).csr, end=NOW + end))).accepted
+    # Or the CSMS might go on renewing the other's, and this one's would be asked for again and again.
+    request = ask(manager, V2G)
+    assert request.root == hash_data(other.certificate, other.certificate)
+    assert take(manager, pem(other.sign_csr(request.csr))).accepted
+    assert ask(manager, V2G).root == hash_data(V2G_ROOT.certificate, V2G_ROOT.certificate)
 
 
 def test_only_keys_that_wait_for_the_same_use_make_room(manager: CertificateManager, tmp_path: Path) -> None:

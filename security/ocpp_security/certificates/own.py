@@ -72,7 +72,7 @@ class OwnCertificates:
             return Outcome(Status.FAILED, Fault.STORAGE_FAILED, str(error), use=use)
         if len(csr) > MAX_CSR:
             return Outcome(Status.FAILED, Fault.TOO_LARGE, f"CSR of {len(csr)} characters", use=use)
-        return SigningRequest(use, number, csr, self._root_name(use))
+        return SigningRequest(use, number, csr, self._root_name(use, at))
 
     def take(
         self, pem: str, at: datetime, *, use: LeafUse | None = None, request_id: int | None = None
@@ -206,9 +206,16 @@ class OwnCertificates:
         for key in waiting[: max(0, len(waiting) - MAX_PENDING + 1)]:
             context.delete_key(key.name)
 
-    def _root_name(self, use: LeafUse) -> CertificateHashData | None:
-        """Under which root the certificate is to be, if that is clear (A02.FR.27, A03.FR.23)."""
-        roots = self._context.inventory.trusted(use.trust)
-        if use is LeafUse.CHARGING_STATION or len(roots) != 1:
+    def _root_name(self, use: LeafUse, at: datetime) -> CertificateHashData | None:
+        """Under which root the certificate is to be (A02.FR.27, A03.FR.23): the one whose certificate expires
+        first, or else the only one there is."""
+        if use is LeafUse.CHARGING_STATION:
             return None
-        return self._context.inventory.hash_data(roots[0], self._context.config.hash_algorithm)
+        inventory = self._context.inventory
+        roots, leaves = inventory.trusted(use.trust), inventory.current(use, at)
+        if leaves:
+            first = min(leaves, key=lambda leaf: leaf.certificate.not_after)
+            roots = (inventory.installed_path(first, at).anchor,)
+        if len(roots) != 1:
+            return None
+        return inventory.hash_data(roots[0], self._context.config.hash_algorithm)
