@@ -390,6 +390,18 @@ def test_a_new_certificate_that_does_not_work_is_dropped_and_reported(manager: C
     assert [info.leaf for info in manager.own.usable(STATION, NOW + DAY)] == [old.leaf]
 
 
+@pytest.mark.requirement("A02.FR.24", "A02.FR.25", "A02.FR.29")
+def test_the_number_of_a_request_that_came_to_nothing_is_not_given_again(manager: CertificateManager) -> None:
+    """A CSMS would take it for the old request, and send the old certificate for a key that is gone."""
+    renew(manager)
+    (old,) = manager.own.usable(STATION, NOW)
+    failed = ask(manager)
+    assert take(manager, pem(CSMS_ROOT.sign_csr(failed.csr))).accepted
+    manager.own.connected(None, old.leaf.certificate, NOW)
+    assert ask(manager).request_id > failed.request_id
+    assert ask(manager, V2G).request_id > failed.request_id + 1
+
+
 def test_connecting_with_a_certificate_that_is_not_ours_changes_nothing(manager: CertificateManager) -> None:
     renew(manager)
     before = manager.inventory

@@ -54,6 +54,8 @@ class OwnCertificates:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._number = 0
+        """The highest that was given to a request: to a CSMS, another with it would be the same request."""
 
     def make_request(self, use: LeafUse, at: datetime) -> SigningRequest | Outcome:
         """Make a key pair and a CSR for it (A02.FR.02, A02.FR.03); an Outcome says why there is none."""
@@ -62,7 +64,7 @@ class OwnCertificates:
             subject = subject_name(config.subjects.get(use, StationSubject("", "")))
             extensions = alternative_names(config.alternative_names.get(use, ()))
             self._make_room(use, at)
-            number = max(self._numbers(), default=0) + 1
+            number = self._number = max((self._number, *self._numbers())) + 1
             name = f"{use.name.lower()}-{number}"
             key = keys.create(name, config.key_algorithms.get(use, config.key_algorithm))
             csr = key.sign_csr(subject, extensions)
