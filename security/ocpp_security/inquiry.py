@@ -67,7 +67,8 @@ class StatusPolicy:
         lists: fetch revocation lists if no responder has answered.
         timeout: seconds for each question.
         patience: seconds for all questions about one path.
-        max_age: seconds for which "good" is believed without asking again, however long its answer is valid.
+        max_age: seconds for which "good" is believed without asking again. If nobody answers then, it counts
+            for as long as its answer is valid.
     """
 
     when_unknown: WhenUnknown = WhenUnknown.REFUSE
@@ -223,11 +224,14 @@ class Inquiry:
         if self._sources:
             self.ask = self._sources.popleft()
             return
-        certificate, _ = self._links[0]
+        certificate, issuer = self._links[0]
+        before = self._cache.known(certificate, issuer, at, now, fresh=False)
         if self._at_hand is Revocation.GOOD:
             self._found(Standing.GOOD, "says a list at hand", at, now)
         elif self._disowned:
             self._found(Standing.DISOWNED, self._disowned, at, now)
+        elif before is Revocation.GOOD:
+            self._found(Standing.GOOD, "as was said before, and is not out of date", at, now)
         elif self._troubles:
             self._found(Standing.UNKNOWN, "; ".join(self._troubles), at, now)
         elif self._lists or certificate.responder_urls or certificate.crl_urls:

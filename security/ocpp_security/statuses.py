@@ -46,24 +46,22 @@ class StatusCache:
         self._checked: dict[tuple[RevocationList, str], frozenset[int] | None] = {}
         """What is on lists, by the issuers that have signed them; None: that one has not."""
 
-    def known(self, certificate: Certificate, issuer: Certificate, at: datetime, now: float) -> Revocation:
+    def known(
+        self, certificate: Certificate, issuer: Certificate, at: datetime, now: float, *, fresh: bool = True
+    ) -> Revocation:
         """What the answers at hand say; UNKNOWN: nothing.
 
-        A revocation counts until its answer's nextUpdate, and longer if the clock has been set back.
+        A revocation counts until its answer's nextUpdate, and longer if the clock has been set back. A good
+        word counts for ``max_age``, or, if it need not be ``fresh``, for as long as it was made for.
         """
         revoked = self._revoked.get(certificate.fingerprint)
         if revoked is not None and at <= revoked.said.next_update:
             return Revocation.REVOKED
-        said = self._fetched(certificate, issuer, at, now)
-        if said is Revocation.UNKNOWN and self._good_at(certificate, at, now):
+        said = self._fetched(certificate, issuer, at, now, fresh)
+        good = self._good.get(certificate.fingerprint)
+        if said is Revocation.UNKNOWN and good is not None and self._counts(good, good.said, at, now, fresh):
             return Revocation.GOOD
         return said
-
-    def _good_at(self, certificate: Certificate, at: datetime, now: float) -> bool:
-        good = self._good.get(certificate.fingerprint)
-        if good is None or not self._fresh(good.since, now):
-            return False
-        return good.said.this_update - MAX_SKEW <= at <= good.said.next_update
 
     def keep(self, certificate: Certificate, status: OcspStatus, now: float) -> Revocation:
         """Keep what a responder says, unless something newer is at hand; returns what counts.
@@ -73,7 +71,7 @@ class StatusCache:
         name = certificate.fingerprint
         for entries in (self._revoked, self._good):
             older = entries.get(name)
-            if older is not None and older.said.this_update > status.this_update:
+            if older is not None and _rank(older.said) > _rank(status):
                 return older.said.revocation
         self._good.pop(name, None)
         self._revoked.pop(name, None)
@@ -100,15 +98,15 @@ class StatusCache:
         """What lists of somebody else's keeping say."""
         return _worst({self._said(crl, certificate, issuer) for crl in lists if is_current(crl, at)})
 
-    def _fetched(self, certificate: Certificate, issuer: Certificate, at: datetime, now: float) -> Revocation:
+    def _fetched(
+        self, certificate: Certificate, issuer: Certificate, at: datetime, now: float, fresh: bool
+    ) -> Revocation:
         """What the issuer's lists say that were fetched: a revocation until nextUpdate, as above."""
         said = set()
         for (fingerprint, _), found in self._lists.items():
             if fingerprint == issuer.fingerprint and at <= found.crl.next_update:
                 word = self._said(found.crl, certificate, issuer)
-                if word is Revocation.REVOKED or (
-                    self._fresh(found.since, now) and is_current(found.crl, at)
-                ):
+                if word is Revocation.REVOKED or self._counts(found, found.crl, at, now, fresh):
                     said.add(word)
         return _worst(said)
 
@@ -130,8 +128,18 @@ class StatusCache:
             return Revocation.UNKNOWN
         return Revocation.REVOKED if certificate.serial in serials else Revocation.GOOD
 
-    def _fresh(self, since: float, now: float) -> bool:
-        return now - since <= self._max_age
+    def _counts(
+        self, kept: _Status | _List, made: OcspStatus | RevocationList, at: datetime, now: float, fresh: bool
+    ) -> bool:
+        """Whether a good word still does, by both clocks."""
+        life = (made.next_update - made.this_update).total_seconds()
+        limit = min(self._max_age, life) if fresh else life
+        return now - kept.since <= limit and made.this_update - MAX_SKEW <= at <= made.next_update
+
+
+def _rank(status: OcspStatus) -> tuple[datetime, bool]:
+    """The newer counts; of the same moment the revocation."""
+    return status.this_update, status.revocation is Revocation.REVOKED
 
 
 def _worst(said: set[Revocation]) -> Revocation:

@@ -295,6 +295,23 @@ def test_what_was_answered_is_not_asked_again() -> None:
     assert (desk.inquire(), desk.asked) == (Standing.REVOKED, [])
 
 
+@pytest.mark.parametrize("answers", [{OCSP: said(GOOD)}, {LIST: SUB.crl()}], ids=["response", "list"])
+def test_what_was_good_and_is_not_out_of_date_counts_while_nobody_answers(answers: Answers) -> None:
+    desk = Desk({**answers, "sub": SUB_IS_GOOD})
+    assert desk.inquire() == Standing.GOOD
+    desk.answers = {"sub": "timed out"}
+    desk.now, desk.at = 86_401.0, NOW + DAY
+    assert desk.inquire() == Standing.GOOD
+    assert [ask.url for ask in desk.asked if not _about_sub(ask)] == [OCSP, OTHER, LIST]
+    assert "as was said before" in desk.words
+    desk.now += 7 * 86_400.0  # which the other clock does not know of
+    assert desk.inquire() == Standing.UNKNOWN
+    disowned = Desk({OCSP: said(GOOD)})
+    assert disowned.inquire() == Standing.GOOD
+    disowned.now, disowned.answers = 86_401.0, {OCSP: said(UNKNOWN, begin=NOW - DAY / 2)}
+    assert disowned.inquire() == Standing.DISOWNED
+
+
 def test_one_list_serves_all_whom_its_authority_has_issued() -> None:
     desk = Desk({LIST: SUB.crl(LEAF.certificate)}, StatusPolicy(ocsp=False))
     other = SUB.leaf("Another", crl=LIST).certificate
@@ -326,6 +343,9 @@ def test_a_clock_that_is_set_back_takes_no_revocation_back() -> None:
 def test_a_revocation_is_asked_about_again_once_its_answer_has_expired() -> None:
     desk = Desk({OCSP: said(REVOKED, end=NOW + DAY)})
     assert desk.inquire() == Standing.REVOKED
+    assert (
+        desk.cache.keep(LEAF.certificate, OcspStatus(Revocation.GOOD, NOW - DAY, NOW + DAY), 0.0) == "Revoked"
+    )
     desk.at += 2 * DAY
     desk.answers = {OCSP: said(GOOD, begin=NOW + DAY)}  # it was on hold
     assert desk.inquire() == Standing.GOOD
@@ -348,7 +368,7 @@ def test_the_cache_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statuses, "MAX_LISTS", 2)
     cache = StatusCache(1000.0)
     leaves = [SUB.leaf(f"{number}").certificate for number in range(3)]
-    for revocation in (Revocation.GOOD, Revocation.REVOKED, Revocation.UNKNOWN):
+    for revocation in (Revocation.GOOD, Revocation.REVOKED):
         for number, leaf in enumerate(leaves):
             status = OcspStatus(revocation, NOW + number * timedelta(seconds=1), NOW + DAY)
             cache.keep(leaf, status, 0.0)
