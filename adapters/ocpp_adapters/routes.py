@@ -24,8 +24,8 @@ class Route:
             by the next (it may raise OcppError, OSError or ValueError); None: the system's default.
         binding: the interface or address that connections leave by.
         proxy: that is asked to connect.
-        revoked: asks, while a station's link is open, whether the CSMS's certificate is revoked; then the link
-            is cut. If nobody can say, it stays: a station must not depend on who answers for its CSMS.
+        revoked: asks, while a station's link is open, whether the CSMS's certificate is revoked; then the
+            link is cut. If nobody can say, it stays: a station must not depend on who answers for its CSMS.
             (``open_rpc`` asks nobody.)
         attempt_delay: seconds after which a further address of the host is tried while the earlier ones have
             not answered (RFC 8305: "Connection Attempt Delay").
