@@ -10,6 +10,8 @@ import ocpp_adapters.asyncio_server, ocpp_adapters.central, ocpp_adapters.rpc_li
 import ocpp_adapters.replay, ocpp_adapters.bridge
 import ocpp_adapters.threads_server, ocpp_adapters.threads_station, ocpp_adapters.threads_bridge
 import ocpp_adapters.poll_server, ocpp_adapters.poll_station, ocpp_adapters.poll_rpc
+import ocpp_adapters.threads_web, ocpp_adapters.poll_web
+import ocpp_adapters.tls_revocation, ocpp_adapters.tls_admission
 """
 
 
