@@ -221,10 +221,8 @@ class StreamDriver(Driver):
 class ClientStream(StreamDriver):
     """A station's end of a link."""
 
-    def __init__(
-        self, stream: ByteStream, config: ClientConfig, session: Session, entropy: Entropy, identity: str = ""
-    ) -> None:
-        super().__init__(session, identity)
+    def __init__(self, stream: ByteStream, config: ClientConfig, session: Session, entropy: Entropy) -> None:
+        super().__init__(session, config.identity)
         self.set_up(stream, config.close_timeout, Limits())
         self._wire = WebSocketClient(config, entropy, self.now())
         self._tls_error: ssl.SSLError | None = None

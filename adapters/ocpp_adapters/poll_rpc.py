@@ -16,7 +16,7 @@ import os
 import socket
 import ssl
 
-from ocpp_core import Role
+from ocpp_core import OcppVersion, Role
 from ocpp_core.entropy import Entropy
 from ocpp_core.messages import Request, Response
 from ocpp_core.rpc import CallRank, RpcConfig
@@ -62,6 +62,16 @@ class PolledLink:
         if self._failure is not None:
             raise self._failure
         return self._driver is not None and bool(self._driver.subprotocol)
+
+    @property
+    def identity(self) -> str:
+        """The station's identity. Raises LocalProtocolError: the link is not open yet."""
+        return self.session.identity
+
+    @property
+    def version(self) -> OcppVersion:
+        """The version both sides agreed on. Raises LocalProtocolError: the link is not open yet."""
+        return self.session.version
 
     @property
     def closed(self) -> Closed | None:

@@ -170,7 +170,7 @@ class ClientSocket(SocketDriver):
         *,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(session)
+        super().__init__(session, config.identity)
         self.set_up(sock, config.close_timeout, Limits())
         try:
             if config.endpoint.secure:

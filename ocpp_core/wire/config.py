@@ -6,7 +6,7 @@ from enum import Enum
 
 from ..errors import ConfigurationError
 from ..versions import OcppVersion
-from .address import Endpoint, parse_url
+from .address import Endpoint, parse_identity, parse_url
 from .credentials import Credentials
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -113,3 +113,8 @@ class ClientConfig(LinkConfig):
     def endpoint(self) -> Endpoint:
         """What the adapter has to dial."""
         return parse_url(self.url)
+
+    @property
+    def identity(self) -> str:
+        """The station's identity, as a server reads it in the URL; empty if that is none."""
+        return parse_identity(self.endpoint.target.partition("?")[0]) or ""

@@ -63,7 +63,11 @@ def csms(poll: Poll, handler: Any = echo, **options: Any) -> poll_server.Server:
 
 def connected(poll: Poll, port: int, handler: Any = echo) -> PolledLink:
     link = open_rpc(poll, at(port), handler)
+    with pytest.raises(LocalProtocolError, match="not open"):
+        print(link.identity, link.version)
     until(poll, lambda: link.opened)
+    assert link.identity == "CP1"
+    assert link.version is link.session.version
     return link
 
 

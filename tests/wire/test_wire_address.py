@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ocpp_core.errors import ConfigurationError
 from ocpp_core.wire import (
+    ClientConfig,
     Credentials,
     connection_url,
     identity_allowed,
@@ -86,6 +87,11 @@ def test_a_connection_url_leads_back_to_its_identity_or_is_refused(identity: str
     except ConfigurationError:
         return
     assert parse_identity(parse_url(url).target) == identity
+    assert ClientConfig(url=url).identity == ClientConfig(url=f"{url}?a=b/c").identity == identity
+
+
+def test_a_url_without_an_identity_has_none() -> None:
+    assert ClientConfig(url="ws://csms/").identity == ""
 
 
 @pytest.mark.requirement("1.6-J-3.1.1", "2.0.1-J-3.1.1", "2.1-J-3.1.1")
