@@ -73,6 +73,12 @@ def log_refusal(refusal: Refusal) -> None:
     _log.warning("%s refused: %s (%s)", refusal.identity, refusal.reject.reason, refusal.event or "no event")
 
 
+def _log_unknown(identity: str, error: Exception) -> None:
+    """Nobody could say, which the words explain; or there is a bug, which needs more."""
+    trace = None if isinstance(error, OcppError) else error
+    _log.warning("%s: its certificate: %s", identity, error, exc_info=trace)
+
+
 async def dismiss_revoked(connections: Mapping[str, ServerDriver], revoked: Revoked) -> None:
     """Ask again about everybody who is connected, and close the links of who is revoked by now (1008).
 
@@ -88,8 +94,8 @@ async def dismiss_revoked(connections: Mapping[str, ServerDriver], revoked: Revo
             continue
         try:
             bad = await revoked(certificate)
-        except OcppError as error:
-            _log.warning("%s: its certificate: %s", identity, error)
+        except Exception as error:
+            _log_unknown(identity, error)
             continue
         if bad:
             _log.warning("%s dismissed: certificate revoked (%s)", identity, _BAD_CERTIFICATE)
@@ -147,9 +153,7 @@ class ProfileGate:
             try:
                 bad = await revoked(certificate)
             except Exception as error:
-                expected = isinstance(error, OcppError)  # nobody could say
-                trace = None if expected else error
-                _log.warning("%s: its certificate: %s", handshake.identity, error, exc_info=trace)
+                _log_unknown(handshake.identity, error)
                 return self._rejected(handshake, 503, "certificate status unknown")
             if bad:
                 return self._rejected(handshake, 403, "certificate revoked", _BAD_CERTIFICATE)

@@ -215,12 +215,15 @@ def test_who_is_connected_is_asked_about_again(
         connections.pop("maker's", None)
         if certificate.organizations == ("Somebody",):
             raise OcppError("nobody answers")
+        if certificate.organizations == ("Maker",):
+            raise RuntimeError("a bug")
         return certificate.common_name == "SN-0002"
 
     anyio.run(dismiss_revoked, connections, ask)
     closed = {name: it.closed for name, it in everybody.items() if it.closed}
     assert closed == {"another's": [(1008, "certificate revoked")]}
     assert "stranger's: its certificate: nobody answers" in caplog.text
+    assert "maker's: its certificate: a bug" in caplog.text
     assert "another's dismissed: certificate revoked (InvalidChargingStationCertificate)" in caplog.text
 
 
