@@ -8,6 +8,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, Protocol
@@ -92,7 +93,7 @@ class OnlineStatus:
     async def inquire(self, certificate: Chained) -> Inquiry:
         """The same with all that was found, which the inquiry has when it is over.
 
-        Raises CertificateError: a certificate cannot be read, or nobody knows who has issued the first.
+        Raises CertificateError: the certificate cannot be read, or nobody knows who has issued it.
         """
         until = self._clock() + self._policy.patience
         with self._lock:
@@ -125,7 +126,7 @@ class OnlineStatus:
     def _links(self, chain: Sequence[bytes]) -> Links:
         """Each certificate with the issuer that has signed it, as far as issuers are known.
 
-        Raises CertificateError: one cannot be read, or nobody knows who has issued the first.
+        Raises CertificateError: the first cannot be read, or nobody knows who has issued it.
         """
         name = hashlib.sha256(chain[0]).digest()
         known = self._paths.get(name)
@@ -136,11 +137,14 @@ class OnlineStatus:
         return known
 
     def _signed(self, chain: Sequence[bytes]) -> Links:
-        leaf, *above = map(parse_der, chain[:MAX_PATH])
+        leaf = parse_der(chain[0])
+        candidates = [*self._own]
+        for der in chain[1:MAX_PATH]:
+            with suppress(CertificateError):  # TLS took it; if it is needed it will be missed
+                candidates.append(parse_der(der))
         links: list[tuple[Certificate, Certificate]] = []
         last = leaf
         while not last.self_issued and len(links) < MAX_PATH:
-            candidates = (*above, *self._own)
             issuer = next((it for it in candidates if last.issued_by(it)), None)
             if issuer is None:
                 break

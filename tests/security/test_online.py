@@ -151,7 +151,11 @@ def test_when_nobody_can_say(
     assert (len(caplog.records) == 0) is (answers is ANSWERS)
 
 
-def test_a_chain_that_cannot_be_read_is_unknown() -> None:
+def test_an_issuer_that_cannot_be_read_is_none() -> None:
+    assert revoked(status(Responder()), Peer((OTHER.der, b"rubbish", SUB.certificate.der)))
+
+
+def test_a_certificate_that_cannot_be_read_is_unknown() -> None:
     with pytest.raises(CertificateError) as caught:
         revoked(status(Responder()), Peer((b"rubbish",)))
     assert caught.value.fault is Fault.STATUS_UNKNOWN
