@@ -1,6 +1,7 @@
 """On every adapter: the software around a station calls and answers, and passes on what the host knows."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -309,4 +310,27 @@ def test_a_network_that_is_gone_is_left_at_once(run: Run) -> None:
             1: to(silent, binding=Binding(source="127.0.0.1")),
             2: to(port, binding=Binding(source="127.0.0.2")),
         }
+        run(routes, replace(settings, backoff=Backoff(minimum=60.0)), software, play)
+
+
+@every_adapter
+def test_so_is_one_that_never_answered_the_handshake(run: Run) -> None:
+    software = Software()
+    settings = replace(SETTINGS, network_profiles=(NetworkProfile(1), NetworkProfile(2)))
+    with socket.create_server(("127.0.0.1", 0)) as mute, csms() as (_, port):
+        mute.settimeout(PATIENCE)
+
+        def play(runner: Any, call: Callable[[Request], Any], until: Any) -> None:
+            came: list[socket.socket] = []
+            thread = threading.Thread(target=lambda: came.append(mute.accept()[0]))
+            thread.start()
+            until(lambda: bool(came) and came[0].recv(10, socket.MSG_PEEK) != b"")
+            began = time.monotonic()
+            runner.network_lost(1)
+            until(lambda: software.accepted)
+            assert time.monotonic() - began < 2.0
+            assert software.opened == [2]
+            came[0].close()
+
+        routes = {1: to(mute.getsockname()[1]), 2: to(port)}
         run(routes, replace(settings, backoff=Backoff(minimum=60.0)), software, play)
