@@ -19,7 +19,16 @@ from ocpp_adapters.proxy import Proxy
 from ocpp_adapters.threads_monitor import finish
 from ocpp_adapters.threads_web import BlockingFetch
 from ocpp_adapters.web import HEAD_LIMIT, Exchange, FetchError, FetchFault, Web
-from tests.adapters.web_servers import Serve, answer, reset, saying, silent, web_server, without_end
+from tests.adapters.web_servers import (
+    Serve,
+    answer,
+    reset,
+    saying,
+    silent,
+    stopping,
+    web_server,
+    without_end,
+)
 
 BODY = b"\x30\x03\x0a\x01\x06"
 KIND = "application/ocsp-response"
@@ -194,9 +203,9 @@ def polled(question: Question, web: Web, timeout: float) -> bytes:
     with Poll() as poll:
         task = poll.spawn(PollFetch(poll, web)(question, timeout))
         while not task.done:
-            began = time.monotonic()
+            began = time.thread_time()
             delay = poll.step()
-            assert time.monotonic() - began < 0.1
+            assert time.thread_time() - began < 0.05
             poll.wait(min(delay, 0.05))
         threads = [it for it in threading.enumerate() if it.name.startswith("ocpp")]
         assert not threads
@@ -215,7 +224,7 @@ HOSTILE: dict[str, tuple[Serve, FetchFault]] = {
     "head without end": (without_end(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100), FetchFault.NOT_HTTP),
     "body without end": (without_end(head(), b"x" * 4096), FetchFault.TOO_LARGE),
     "chunks without end": (without_end(CHUNKED, b"1\r\nx\r\n" * 100), FetchFault.TOO_LARGE),
-    "drops": (without_end(head("Content-Length: 5"), b""), FetchFault.TIMEOUT),
+    "a head and no more": (stopping(head("Content-Length: 5")), FetchFault.TIMEOUT),
 }
 
 
@@ -241,7 +250,7 @@ def test_a_hostile_server_costs_little(fetch: Fetching, serve: Serve, fault: Fet
         with pytest.raises(FetchError) as caught:
             fetch(Question(server.url), Web(), 0.1 if fault is FetchFault.TIMEOUT else 5.0)
         assert caught.value.fault is fault
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 5.0
 
 
 @carriers
@@ -255,25 +264,27 @@ def test_nobody_is_there(fetch: Fetching) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_only_so_many_are_asked_at_once(backend: str) -> None:
-    at_once: list[int] = [0]
+    at_once: set[socket.socket] = set()
     most = []
+    pair = threading.Barrier(2, timeout=5)
 
     def count(connection: socket.socket, request: bytes) -> None:
-        at_once[0] += 1
-        most.append(at_once[0])
-        time.sleep(0.02)
-        at_once[0] -= 1
+        at_once.add(connection)
+        pair.wait()
+        most.append(len(at_once))
+        pair.wait()
+        at_once.discard(connection)
         connection.sendall(answer(BODY))
 
     async def main() -> None:
         fetch = AnyioFetch(parallel=2)
         async with anyio.create_task_group() as tasks:
-            for _ in range(5):
+            for _ in range(6):
                 tasks.start_soon(fetch, Question(server.url), 5.0)
 
     with web_server(count) as server:
         anyio.run(main, backend=backend)
-    assert max(most) == 2
+    assert most == [2] * 6
 
 
 def test_a_task_of_a_poll_that_is_given_up_leaves_nothing_open() -> None:

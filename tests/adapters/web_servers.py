@@ -30,6 +30,16 @@ def reset(connection: socket.socket, request: bytes) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def stopping(data: bytes) -> Serve:
+    """Begins an answer, and says no more until the asker goes."""
+
+    def serve(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(data)
+        connection.recv(1)
+
+    return serve
+
+
 def without_end(start: bytes, more: bytes) -> Serve:
     """Sends until the asker has enough."""
 

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,7 +75,6 @@ class Stations:
             "signed by another": (503, lambda it: response(it, signer=impostor)),
             "rubbish": (503, lambda it: b"<html>"),
             "reset": (503, lambda it: reset),
-            "silent": (503, lambda it: silent),
         }
         for name, (status, says) in makes.items():
             self._add(name, status, says, responder=url)
@@ -128,7 +128,8 @@ async def test_a_session_that_is_resumed_is_asked_about(adapter: Adapter, statio
             assert await ask(port, "CP1", None, context) == status
 
 
-POLICY = StatusPolicy(timeout=0.15)
+POLICY = StatusPolicy(timeout=10.0, patience=10.0)
+"""Nobody in these tests is silent."""
 
 
 @pytest.mark.parametrize("adapter", EVERY, indirect=True)
@@ -156,8 +157,19 @@ async def test_who_is_revoked_is_not_let_in(adapter: Adapter, stations: Stations
 
 
 @pytest.mark.parametrize("adapter", ["native"], indirect=True)
+async def test_a_responder_that_says_nothing(adapter: Adapter, stations: Stations) -> None:
+    stations.responder.say(stations.rows["good"][0].certificate, silent)
+    for rule, status in ((WhenUnknown.REFUSE, 503), (WhenUnknown.ACCEPT, 101)):
+        policy = StatusPolicy(timeout=0.05, when_unknown=rule)
+        revoked = OnlineStatus(AnyioFetch(), policy).revoked
+        gate = ProfileGate(lambda identity: RECORD, lambda *_: Session(), revoked=revoked)
+        async with adapter.serve(gate, ssl_context=stations.csms()) as port:
+            assert await ask(port, "CP1", None, stations.context("good")) == status
+
+
+@pytest.mark.parametrize("adapter", ["native"], indirect=True)
 async def test_a_csms_that_takes_chances(adapter: Adapter, stations: Stations) -> None:
-    policy = StatusPolicy(timeout=0.05, when_unknown=WhenUnknown.ACCEPT)
+    policy = replace(POLICY, when_unknown=WhenUnknown.ACCEPT)
     gate = ProfileGate(
         lambda identity: RECORD, lambda *_: Session(), revoked=OnlineStatus(AnyioFetch(), policy).revoked
     )

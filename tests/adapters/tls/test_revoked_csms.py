@@ -31,11 +31,13 @@ FETCHES: dict[str, Callable[[Encounter], object]] = {
 families = pytest.mark.parametrize("family", FAMILIES)
 
 
-def meet(family: str, root: Authority, port: int, mend: Callable[[], object], expected: int) -> Encounter:
+def meet(
+    family: str, root: Authority, port: int, mend: Callable[[], object], expected: int, patience: float = 10.0
+) -> Encounter:
     """A station on its way to a CSMS about which it asks."""
     url = ClientConfig(url=f"wss://localhost:{port}/CP1")
     encounter = Encounter(OcppVersion.V201, url, ssl.create_default_context(), mend, expected)
-    statuses = OnlineStatus(FETCHES[family](encounter), StatusPolicy(timeout=0.05))
+    statuses = OnlineStatus(FETCHES[family](encounter), StatusPolicy(timeout=patience))
     policy = StationTls(trust=(root.file,), check=refuse_revoked(statuses))
     encounter.url = Route(config=url, ssl_context=policy.context(), revoked=statuses.revoked)
     return encounter
@@ -74,7 +76,7 @@ def test_that_nobody_answers_is_no_reason_to_leave(family: str, root: Authority)
         ocsp.say(leaf.certificate, silent)
         leaf.credential(context)
         with csms(context) as (port, _):
-            encounter = meet(family, root, port, lambda: None, 0)
+            encounter = meet(family, root, port, lambda: None, 0, patience=0.05)
             FAMILIES[family](encounter)
         assert len(ocsp.server.requests) == 1
     assert (connections(encounter), encounter.notifications) == (1, [])
