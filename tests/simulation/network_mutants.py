@@ -88,6 +88,10 @@ def a_new_link_is_dialled_before_the_old_one_is_gone(patch: pytest.MonkeyPatch) 
     patch.setattr(Connectivity, "connect", connect)
 
 
+def nobody_listens_to_the_host(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rotation, "network_lost", lambda self, slot: False)
+
+
 NETWORK_MUTANTS: dict[Mutant, str] = {
     whoever_is_there_is_told_everything: "another_csms",
     what_the_second_csms_was_told_counts_as_told_to_the_first: "another_csms",
@@ -98,5 +102,6 @@ NETWORK_MUTANTS: dict[Mutant, str] = {
     what_one_csms_knows_of_a_connector_the_other_knows: "another_csms",
     a_network_profile_that_fails_is_tried_for_ever: "another_csms",
     a_new_link_is_dialled_before_the_old_one_is_gone: "another_way",
+    nobody_listens_to_the_host: "another_way",
 }
 """Every mutant, and the script that must notice it."""

@@ -209,12 +209,14 @@ class Site:
 
     def network_lost(self, slot: int) -> None:
         """The host says that the network of a profile is gone: its attempts are over."""
-        self.world.watch.told_of_network(slot, there=False)
+        if self.station is not None:
+            self.world.watch.told_of_network(slot, there=False)
         self._input(lambda station: station.network_lost(self.mono, slot))
 
     def network_back(self, slot: int) -> None:
         """The host says that it can be used again: its attempts begin."""
-        self.world.watch.told_of_network(slot, there=True)
+        if self.station is not None:
+            self.world.watch.told_of_network(slot, there=True)
         self._input(lambda station: station.network_back(self.mono, slot))
 
     def release(self, csms: str) -> None:

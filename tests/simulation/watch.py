@@ -52,6 +52,8 @@ class Watch:
         """The slots tried since the last link."""
         self._lost_networks: set[int] = set()
         """Of which the host said that they are gone."""
+        self._left: int | None = None
+        """The one that it said so of last, if nothing was dialled since."""
         self._in_flight: tuple[str, int] | None = None
         self._asked: set[str] = set()
         """What the CSMS asked for over this link."""
@@ -68,6 +70,7 @@ class Watch:
         self.registered = self._registered_by = self._in_flight = None
         self._dials.clear()
         self._lost_networks.clear()
+        self._left = None
         self._behind.clear()
 
     def sees(self, action: Any) -> None:
@@ -96,11 +99,13 @@ class Watch:
 
     def sent_elsewhere(self) -> None:
         """The operator wants another network profile: its attempts begin."""
+        self._left = None
         self._dials.clear()
 
     def told_of_network(self, slot: int, *, there: bool) -> None:
         """The host says whether a network profile can be used: its attempts are over, or begin."""
         (self._lost_networks.discard if there else self._lost_networks.add)(slot)
+        self._left = None if there else slot
         self._dials.clear()
 
     def hears(self, frame: list[Any]) -> None:
@@ -172,6 +177,9 @@ class Watch:
     def _dialled(self, slot: int) -> None:
         """No dial while there is a link (B10.FR.06), and so many attempts by one way, no more (B10.FR.03)."""
         assert self.world.network.link is None, "a link is dialled although there is one"
+        left, self._left = self._left, None
+        others_there = len(self._lost_networks) < len(self.world.ways)
+        assert slot != left or not others_there, f"network profile {slot} is dialled although it is gone"
         self._dials.append(slot)
         attempts = self.world.site.config.network_attempts
         last = self._dials[-attempts - 1 :]
