@@ -51,6 +51,9 @@ class RenewalConfig:
     """From an accepted CSR to its repetition, doubled each time (CertSigningWaitMinimum)."""
     repeat_times: int = 3
     """How often the wait is doubled before it is given up (CertSigningRepeatTimes)."""
+    ask_again: bool = False
+    """Whether what was given up is asked for again with the next check, as libocpp does; 1.6 lets a station,
+    2.x does not (A02.FR.19, A02.FR.20). Without it, a station whose CSMS forgets it is lost in a month."""
     ocsp_interval: float = 604_800.0
     """Between refreshes of OCSP responses, at most a week (OcspRequestInterval, M06.FR.10)."""
     ocsp_retry: float = 3_600.0
@@ -84,7 +87,7 @@ class UseNewCertificate:
 @dataclass(frozen=True, slots=True)
 class RenewalStopped:
     """No certificate came, or not a valid one: nothing more is tried until the CSMS asks for it (A02.FR.19,
-    A02.FR.20)."""
+    A02.FR.20), or the next check does (:attr:`RenewalConfig.ask_again`)."""
 
     use: LeafUse
 
@@ -367,7 +370,8 @@ class Renewal:
 
     def _give_up(self, use: LeafUse) -> None:
         self._stop(use)
-        self._tables.put(_TABLE, use.value, json.dumps({"given_up": True}))
+        if not self._config.ask_again:
+            self._tables.put(_TABLE, use.value, json.dumps({"given_up": True}))
         self._actions.append(RenewalStopped(use))
 
     def _stop(self, use: LeafUse) -> None:

@@ -37,8 +37,9 @@ def test_examples_run(code: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in RenewalConfig.__slots__ if name != "uses"])
 def test_defaults(name: str) -> None:
-    (row,) = re.findall(rf"\| `{name}` \| ([0-9,]+)", TEXT)
-    assert float(row.replace(",", "")) == getattr(RenewalConfig(), name)
+    (row,) = re.findall(rf"\| `{name}` \| ([0-9,]+|no|yes)", TEXT)
+    value = {"no": 0.0, "yes": 1.0}.get(row)
+    assert getattr(RenewalConfig(), name) == (float(row.replace(",", "")) if value is None else value)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

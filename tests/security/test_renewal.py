@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -114,6 +115,16 @@ def test_a_certificate_that_will_take_over_in_time_needs_no_other() -> None:
     renewal = booted()
     renewal.leaf_checked(LeafState(STATION, None, NOW + DAY), 60.0)
     assert MakeSigningRequest(STATION) in renewal.actions()  # it has none to connect with until then
+
+
+@pytest.mark.requirement("1.6-A03.FR.02")
+def test_what_was_given_up_may_be_asked_for_with_the_next_check() -> None:
+    renewal = waiting(replace(CONFIG, ask_again=True))
+    renewal.certificate_refused(STATION, 110.0)
+    assert renewal.actions() == [RenewalStopped(STATION)]
+    assert run_to(renewal, 43_260.0) == [CheckLeaf(STATION), CheckLeaf(STATION)]
+    renewal.leaf_checked(state(DAY), 43_260.0)
+    assert renewal.actions() == [MakeSigningRequest(STATION)]
 
 
 @pytest.mark.requirement("A03.FR.02", "A02.FR.19")
