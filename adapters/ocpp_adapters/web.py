@@ -110,30 +110,36 @@ class Exchange:
         host, port, target = _taken_apart(request.url)
         self.whom = authority(host, port)
         """For words."""
-        proxy = web.proxy
-        hop = self.whom if proxy is None else authority(proxy.host, proxy.port)
-        try:
-            config = ClientConfig(url=f"ws://{hop}/", handshake_timeout=timeout)
-            self.route = Route(config=config, binding=web.binding)
-        except ConfigurationError:
-            raise FetchError(FetchFault.URL, self.whom) from None
+        self.route = self._way(web, timeout)
         self._limit = request.limit
         self._left = 2 * HEAD_LIMIT + request.limit + request.limit // 8  # heads, body, and what chunks add
         self._crumbs = _CRUMBS
         self._accept = tuple(kind.lower() for kind in request.accept)
         self._body = bytearray()
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
-        headers = [("Host", self.whom.removesuffix(":80")), ("Accept", ", ".join(request.accept))]
-        headers += [("Accept-Encoding", "identity"), ("Connection", "close")]
-        if request.body is not None:
-            headers += [("Content-Type", request.content_type), ("Content-Length", str(len(request.body)))]
-        if proxy is not None:
-            target = f"http://{self.whom.removesuffix(':80')}{target}"
-            headers += proxy.credentials()
-        self.request = self._sent("GET" if request.body is None else "POST", target, headers, request.body)
+        self.request = self._written(request, target, web.proxy)
         """The bytes to send first."""
 
-    def _sent(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes | None) -> bytes:
+    def _way(self, web: Web, timeout: float) -> Route:
+        """To the server or to the proxy; what a WebSocket takes is what any connection does."""
+        hop = self.whom if web.proxy is None else authority(web.proxy.host, web.proxy.port)
+        try:
+            config = ClientConfig(url=f"ws://{hop}/", handshake_timeout=timeout)
+            return Route(config=config, binding=web.binding)
+        except ConfigurationError:
+            raise self.error(FetchFault.URL) from None
+
+    def _written(self, request: WebRequest, target: str, proxy: Proxy | None) -> bytes:
+        host = self.whom.removesuffix(":80")
+        headers = [("Host", host), ("Accept", ", ".join(request.accept))]
+        headers += [("Accept-Encoding", "identity"), ("Connection", "close")]
+        if proxy is not None:
+            target = f"http://{host}{target}"
+            headers += proxy.credentials()
+        body = request.body
+        if body is not None:
+            headers += [("Content-Type", request.content_type), ("Content-Length", str(len(body)))]
+        method = "GET" if body is None else "POST"
         head = self._connection.send(h11.Request(method=method, target=target, headers=headers)) or b""
         data = b"" if body is None else self._connection.send(h11.Data(data=body)) or b""
         return head + data + (self._connection.send(h11.EndOfMessage()) or b"")
