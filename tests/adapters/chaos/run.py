@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -51,7 +52,7 @@ TIMES: dict[str, Any] = {
     "pong_timeout": PONG,
 }
 LEAVING = 5.0
-"""Seconds in which a server has closed its links, whatever its stations do."""
+"""Seconds in which both ends have closed their links, whatever the other does."""
 SERVERS = list(CENTRAL_SYSTEMS)
 TIMELESS = {"asgi-uvicorn-asyncio", "asgi-hypercorn-trio"}
 """Others' servers: they give a handshake as long as it likes, and a goodbye (asyncio's own TLS 30 s)."""
@@ -187,7 +188,7 @@ class Backend:
         return self._central.session()
 
 
-def play(case: Case, contexts: Contexts | None, sessions: int = 3) -> Outcome:
+def play(case: Case, contexts: Contexts | None, sessions: int = 2) -> Outcome:
     """Charge behind the relay; raises AssertionError where something is not as it must be."""
     books, random = Books(), Random(case.seed)
     disks = [Disk(random.randrange(10**6) if case.disks else None) for _ in range(2)]
@@ -202,15 +203,15 @@ def play(case: Case, contexts: Contexts | None, sessions: int = 3) -> Outcome:
             relay.target = backend.port
 
         route = route_to(relay, case, secured, case.version)
-        with ADAPTERS[case.station](station_config(case.version), route, books.observe, site) as give:
-
-            def bounce() -> None:
-                give(lambda station, now: station.disconnect(now))
-                time.sleep(random.choice((0.0, 0.01, 0.1)))
-                give(lambda station, now: station.connect(now))
-
-            interludes = (restart, bounce) if case.restarts else ()
-            Customers(random, give, site, interludes).come_and_go(sessions, PATIENCE)
+        live = partial(ADAPTERS[case.station], station_config(case.version), route, books.observe, site)
+        if case.restarts:
+            with live() as give:
+                interludes = restart, partial(bounce, give, random)
+                Customers(random, give, site, interludes).come_and_go(1, PATIENCE)
+                began = time.monotonic()
+            assert time.monotonic() - began < LEAVING, "the station waits for its CSMS"
+        with live() as give:
+            Customers(random, give, site).come_and_go(sessions, PATIENCE)
             relay.be_honest()
             for disk in disks:
                 disk.random = None
@@ -235,6 +236,13 @@ def route_to(relay: Relay, case: Case, secured: Contexts | None, version: str) -
         ssl_context=secured and secured.station,
         proxy=Proxy("127.0.0.1", relay.port) if case.proxy else None,
     )
+
+
+def bounce(give: Give, random: Random) -> None:
+    """The station is told to leave and to come back."""
+    give(lambda station, now: station.disconnect(now))
+    time.sleep(random.choice((0.0, 0.01, 0.1)))
+    give(lambda station, now: station.connect(now))
 
 
 @contextmanager
