@@ -305,6 +305,23 @@ def test_what_goes_when_a_certificate_has_proved_itself() -> None:
         assert decide_leaf_proven(inventory, certificate, NOW) == ((), False)
 
 
+def test_for_vehicles_room_is_made_by_what_has_been_replaced_too() -> None:
+    """Nothing proves a vehicle's certificate: they would pile up until the store has no room for a root."""
+
+    def leaf(issuer: Authority, begin: int, end: float = 100) -> Leaf:
+        return Leaf(LeafUse.V2G, (issuer.leaf(begin=NOW + begin * DAY, end=NOW + end * DAY).certificate,))
+
+    expired, first, second = leaf(OTHER, -5, -1), leaf(V2G_ROOT, -9), leaf(V2G_ROOT, -8)
+    newest, others, future = leaf(V2G_ROOT, -7), leaf(OTHER, -20), leaf(V2G_ROOT, 1)
+    inventory = holding(
+        (V2G, V2G_ROOT), (V2G, OTHER), leaves=(newest, future, first, others, expired, second)
+    )
+    useless = (expired, first, second)
+    for limit, gone in ((6, 0), (5, 1), (4, 2), (3, 3), (0, 3)):
+        removed = decide_collect(inventory, LeafPolicy(max_leaves=limit), NOW)
+        assert removed == tuple(map(RemoveLeaf, useless[:gone]))
+
+
 def test_room_is_made_by_the_oldest_that_have_expired_and_by_nothing_else() -> None:
     def leaf(begin: int, end: float, use: LeafUse = STATION) -> Leaf:
         return Leaf(use, (OLD.leaf(begin=NOW + begin * DAY, end=NOW + end * DAY).certificate,))

@@ -37,7 +37,7 @@ class LeafPolicy:
     check_subject: bool = True
     """Whether CN and O must be those of the CSR, or just be there."""
     max_leaves: int = 10
-    """Chains of one use; beyond it, expired ones are removed."""
+    """Chains of one use; beyond it, those that expired or were replaced are removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +187,18 @@ def decide_leaf_proven(
 
 
 def decide_collect(inventory: Inventory, policy: LeafPolicy, at: datetime) -> tuple[Change, ...]:
-    """Expired chains of a use that has more than ``max_leaves``: the oldest, as many as are too many."""
+    """Chains of a use that has more than ``max_leaves``: as many as are too many, the oldest first.
+
+    Expired ones go, then for vehicles those that a newer one of the same root has replaced. The station's own
+    that still are valid go when another has connected (:func:`decide_leaf_proven`).
+    """
     changes: list[Change] = []
     for use in LeafUse:
         leaves = inventory.of_use(use)
-        expired = [leaf for leaf in reversed(leaves) if leaf.certificate.not_after < at]
-        changes += [RemoveLeaf(leaf) for leaf in expired[: max(0, len(leaves) - policy.max_leaves)]]
+        useless = [leaf for leaf in reversed(leaves) if leaf.certificate.not_after < at]
+        if use is not LeafUse.CHARGING_STATION:
+            begun = [leaf for leaf in reversed(leaves) if leaf.certificate.not_before <= at]
+            current = inventory.current(use, at)
+            useless += [leaf for leaf in begun if leaf not in current and leaf not in useless]
+        changes += [RemoveLeaf(leaf) for leaf in useless[: max(0, len(leaves) - policy.max_leaves)]]
     return tuple(changes)
