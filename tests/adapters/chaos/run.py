@@ -51,7 +51,7 @@ TIMES: dict[str, Any] = {
     "ping_interval": 0.1,
     "pong_timeout": PONG,
 }
-LEAVING = 5.0
+LEAVING = 10.0
 """Seconds in which both ends have closed their links, whatever the other does."""
 SERVERS = list(CENTRAL_SYSTEMS)
 TIMELESS = {"asgi-uvicorn-asyncio", "asgi-hypercorn-trio"}

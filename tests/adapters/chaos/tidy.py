@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-GRACE = 3.0
+GRACE = 10.0
 """Seconds in which what was given up comes to its end."""
 
 
