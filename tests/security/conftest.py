@@ -1,5 +1,7 @@
 """What the tests of certificates share."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,14 @@ from ocpp_security.trust.decisions import Status
 from ocpp_security.trust.inventory import TrustUse
 from tests.security.manager_kit import CSMS_ROOT, V2G_ROOT, open_manager
 from tests.security.pki_kit import NOW, pem
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _hasty_disk() -> Iterator[None]:
+    """Durability is seen in what the system is asked for: waiting for it shows nothing, and takes time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A renewal from CSR to the first connection, cut off or refused by the disk wherever it touches it."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -82,7 +81,6 @@ def steps_of_a_renewal(folder: Path) -> Journal:
 def test_a_renewal_that_is_cut_off_anywhere_leaves_a_station_that_connects_and_renews(
     disaster: Disaster, copies: Iterator[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # it takes time and shows nothing here
     last = len(steps_of_a_renewal(next(copies)))
     assert last > 30
     for step in range(last):
