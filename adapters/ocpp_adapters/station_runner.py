@@ -299,11 +299,9 @@ class Runner:
             _log.warning("whether the CSMS's certificate is revoked: %s", error, exc_info=trace)
             return
         with self.turn() as now:
-            current = self._link
-            if current is link and current is not None:
+            if self._link is link:
                 detail = str(diagnosis(TlsFault.REVOKED))
                 self.station.link_distrusted(LinkFailure.BAD_CERTIFICATE, detail, now)
-                current.abort()
 
     def _link_failed(self, failure: LinkFailure, detail: str) -> None:
         self._opening = False
