@@ -194,6 +194,17 @@ def test_a_list_at_hand_is_no_reason_not_to_ask() -> None:
     assert (listed.inquire(), listed.asked) == (Standing.REVOKED, [])
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [{OTHER: said(GOOD)}, {OCSP: said(UNKNOWN), LIST: SUB.crl()}],
+    ids=["one was silent", "one knew no such certificate"],
+)
+def test_what_went_wrong_with_one_certificate_is_not_held_against_the_next(answers: Answers) -> None:
+    plain = ROOT.sub("Sub", key=SUB.key)  # the same authority, but it names nobody
+    desk = Desk(answers)
+    assert desk.inquire(LEAF.certificate, plain.certificate, ROOT.certificate) == Standing.GOOD, desk.words
+
+
 def test_so_many_are_asked_and_only_by_http() -> None:
     urls = [f"http://{number}.example/" for number in range(9)]
     points = [
@@ -349,6 +360,24 @@ def test_a_revocation_is_asked_about_again_once_its_answer_has_expired() -> None
     desk.at += 2 * DAY
     desk.answers = {OCSP: said(GOOD, begin=NOW + DAY)}  # it was on hold
     assert desk.inquire() == Standing.GOOD
+
+
+def test_a_good_word_of_before_a_revocation_does_not_outlive_it() -> None:
+    desk = Desk({OCSP: said(GOOD)}, StatusPolicy(lists=False))
+    path = (LEAF.certificate, SUB.certificate)
+    assert desk.inquire(*path) == Standing.GOOD
+    desk.now, desk.answers = 86_401.0, {OCSP: said(REVOKED, begin=NOW - DAY / 2, end=NOW + DAY)}
+    assert desk.inquire(*path) == Standing.REVOKED
+    desk.at, desk.answers = NOW + 2 * DAY, {}
+    assert desk.inquire(*path) == Standing.UNKNOWN
+
+
+def test_what_is_newer_counts_at_any_time() -> None:
+    cache = StatusCache(1000.0)
+    for hours, revocation in enumerate((Revocation.REVOKED, Revocation.GOOD, Revocation.REVOKED)):
+        status = OcspStatus(revocation, NOW + hours * timedelta(minutes=1), NOW + DAY)
+        assert cache.keep(LEAF.certificate, status, 0.0) is revocation
+        assert cache.known(LEAF.certificate, SUB.certificate, NOW, 0.0) is revocation
 
 
 def test_a_replay_takes_no_revocation_back() -> None:
