@@ -200,19 +200,22 @@ class Slow:
 
 
 def powered_off_in_threads(
-    route: Route, settings: StationConfig, dial: Any, dialling: threading.Event
+    route: Route, settings: StationConfig, dial: Any, barrier: threading.Barrier
 ) -> None:
     station = Station(settings, os.urandom, time.monotonic())
     with threads_station.connect_station(station, route, MemoryStore(), Charger(), dial=dial) as runner:
-        assert dialling.wait(5.0)
+        barrier.wait(5.0)
         runner.power_off()
-        time.sleep(0.3)
+        barrier.wait(5.0)
+        for thread in threading.enumerate():
+            if thread.name == "ocpp-link":
+                thread.join(5.0)
 
 
 def powered_off_in_a_poll(
-    route: Route, settings: StationConfig, dial: Any, dialling: threading.Event
+    route: Route, settings: StationConfig, dial: Any, barrier: threading.Barrier
 ) -> None:
-    del dial
+    del dial, barrier
     station = Station(settings, os.urandom, time.monotonic())
     with Poll() as poll:
         runner = poll_station.connect_station(poll, station, route, MemoryStore(), Charger())
@@ -226,9 +229,9 @@ def powered_off_in_a_poll(
 
 
 def powered_off_on_anyio(
-    route: Route, settings: StationConfig, dial: Any, dialling: threading.Event, backend: str
+    route: Route, settings: StationConfig, dial: Any, barrier: threading.Barrier, backend: str
 ) -> None:
-    del dial
+    del dial, barrier
 
     async def main() -> None:
         station = Station(settings, os.urandom, anyio.current_time())
@@ -250,14 +253,14 @@ POWERED_OFF: dict[str, Callable[..., None]] = {
 
 def test_a_station_without_power_opens_no_link(adapter: str) -> None:
     """That was on its way as the power went."""
-    slow, dialling = Slow(), threading.Event()
+    slow, barrier = Slow(), threading.Barrier(2)
 
     def dial(route: Route, timeout: float) -> socket.socket:
-        dialling.set()
-        time.sleep(0.1)
+        barrier.wait(5.0)  # it is on its way
+        barrier.wait(5.0)  # the power is gone
         return socket.create_connection(("127.0.0.1", slow.port), timeout)
 
-    POWERED_OFF[adapter](to(slow.port, ping_interval=None), HASTY, dial, dialling)
+    POWERED_OFF[adapter](to(slow.port, ping_interval=None), HASTY, dial, barrier)
     with socket.create_connection(("127.0.0.1", slow.port)):
         pass  # for the listener, in case nobody has come
     slow.over()
