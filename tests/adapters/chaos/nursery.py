@@ -56,11 +56,19 @@ class Nursery:
 
 
 def main() -> None:
-    """Obey."""
-    from tests.adapters.chaos import lives
-
+    """Obey, as long as there is somebody to obey."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until a life knows what to do about it
     born: set[int] = set()
+    try:
+        _obey(born)
+    finally:  # also if the test was killed
+        for pid in born:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _obey(born: set[int]) -> None:
+    from tests.adapters.chaos import lives
+
     for line in sys.stdin:
         answer: Any = None
         match json.loads(line):
@@ -78,8 +86,6 @@ def main() -> None:
                 if answer is not None:
                     born.discard(pid)
         print(json.dumps(answer), flush=True)
-    for pid in born:
-        os.kill(pid, signal.SIGKILL)
 
 
 def _wait(pid: int, seconds: float) -> int | None:
