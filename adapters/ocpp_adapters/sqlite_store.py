@@ -26,6 +26,10 @@ APPLICATION_ID: Final = 0x4F435050
 SCHEMA_VERSION: Final = 1
 """The layout this program reads and writes, kept in ``PRAGMA user_version``."""
 
+_LOG_PAGES: Final = 128
+"""Pages of 4 kB from which on the log is carried over into the file. SQLite's own 1,000 are 4 MB: on a small
+disk the log of a few rows would come to fill it, and nothing could be written ever again."""
+
 _SCHEMA: Final = """
 CREATE TABLE rows (
     scope TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, row TEXT NOT NULL, crc INTEGER NOT NULL,
@@ -137,6 +141,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     # In exclusive mode the first write takes the lock that keeps other processes out until we close.
     connection.execute("BEGIN IMMEDIATE")
     if empty:

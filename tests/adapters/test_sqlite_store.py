@@ -127,6 +127,15 @@ def test_kill_in_a_loop_of_commits_loses_and_tears_nothing(path: Path) -> None:
 # --- disk full
 
 
+def test_the_log_of_a_small_store_stays_small(path: Path) -> None:
+    """Else it fills a small disk by itself, and then nothing can be written any more."""
+    store = SqliteStore(path)
+    for _ in range(20):
+        store.commit(Commit((Put("table", "key", "x" * 100_000),)))
+    assert path.with_name(f"{path.name}-wal").stat().st_size < 800_000
+    store.close()
+
+
 def test_a_full_database_refuses_the_whole_commit_and_recovers(path: Path) -> None:
     store = SqliteStore(path)
     store.commit(put("k", "before"))
