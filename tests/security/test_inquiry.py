@@ -380,6 +380,19 @@ def test_what_is_newer_counts_at_any_time() -> None:
         assert cache.known(LEAF.certificate, SUB.certificate, NOW, 0.0) is revocation
 
 
+@pytest.mark.parametrize("revocation", [Revocation.GOOD, Revocation.REVOKED])
+def test_an_answer_counts_up_to_its_last_moment_and_from_a_clock_that_is_ahead(
+    revocation: Revocation,
+) -> None:
+    cache = StatusCache(1000.0)
+    ahead = NOW + timedelta(minutes=4)
+    cache.keep(LEAF.certificate, OcspStatus(revocation, ahead, NOW + DAY), 0.0)
+    for at, now in ((NOW, 0.0), (NOW + DAY, 1000.0)):
+        assert cache.known(LEAF.certificate, SUB.certificate, at, now) is revocation
+    past = cache.known(LEAF.certificate, SUB.certificate, NOW + DAY + timedelta(seconds=1), 0.0)
+    assert past is Revocation.UNKNOWN
+
+
 def test_a_replay_takes_no_revocation_back() -> None:
     desk = Desk({OCSP: said(REVOKED, begin=NOW - DAY / 2, end=NOW - DAY / 4)}, at=NOW - DAY / 3)
     assert desk.inquire() == Standing.REVOKED
