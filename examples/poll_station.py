@@ -16,7 +16,7 @@ from ocpp_core.domain.layout import ConnectorRef
 from ocpp_core.domain.metering import Quantity
 from ocpp_core.domain.status import StationInfo
 from ocpp_core.domain.tokens import IdToken
-from ocpp_core.station import Station, StationConfig
+from ocpp_core.station import RegistrationChanged, Station, StationConfig
 from ocpp_core.store import MemoryStore
 from ocpp_core.wire import ClientConfig
 
@@ -30,6 +30,8 @@ class Charger:
     def __init__(self) -> None:
         self.wanted = self.closed = False
         self.wh = 0.0
+        self.opening: float | None = None
+        """Since when a CSMS has accepted the station."""
 
     def meters(self) -> Iterable[tuple[int, tuple[Quantity, ...]]]:
         """The energy register of EVSE 1."""
@@ -43,6 +45,11 @@ class Charger:
     def lock(self, ref: ConnectorRef, locked: bool) -> None:
         """Lock or unlock the cable."""
         print(f"connector {ref.connector} is {'locked' if locked else 'unlocked'}", flush=True)
+
+    def observe(self, action: object) -> None:
+        """Whoever comes to a display would see it here."""
+        if isinstance(action, RegistrationChanged) and self.opening is None:
+            self.opening = time.monotonic()
 
 
 def work(charger: Charger, runner: StationRunner) -> None:
@@ -61,13 +68,12 @@ def main(url: str) -> None:
     config = StationConfig(info=StationInfo(model="Example", vendor="Acme"), versions=(OcppVersion.V201,))
     charger, store, poll = Charger(), MemoryStore(), Poll()
     station = Station(config, os.urandom, time.monotonic(), store.load())
-    runner = connect_station(poll, station, ClientConfig(url=url), store, charger)
-    plan = [(1.0, "arrive"), (3.0, "leave"), (4.0, "end")]
-    begun = time.monotonic()
+    runner = connect_station(poll, station, ClientConfig(url=url), store, charger, observe=charger.observe)
+    plan = [(0.5, "arrive"), (2.5, "leave"), (3.5, "end")]
     while plan or not runner.gone:
         poll.wait(min(poll.step(), TICK))
         work(charger, runner)
-        if plan and time.monotonic() - begun > plan[0][0]:
+        if plan and charger.opening is not None and time.monotonic() - charger.opening > plan[0][0]:
             _, event = plan.pop(0)
             with runner.turn() as now:
                 if event == "arrive":

@@ -200,6 +200,7 @@ def blocking(question: Question, web: Web, timeout: float) -> bytes:
 
 
 def polled(question: Question, web: Web, timeout: float) -> bytes:
+    before = set(threading.enumerate())
     with Poll() as poll:
         task = poll.spawn(PollFetch(poll, web)(question, timeout))
         while not task.done:
@@ -207,8 +208,8 @@ def polled(question: Question, web: Web, timeout: float) -> bytes:
             delay = poll.step()
             assert time.thread_time() - began < 0.05
             poll.wait(min(delay, 0.05))
-        threads = [it for it in threading.enumerate() if it.name.startswith("ocpp")]
-        assert not threads
+        begun = set(threading.enumerate()) - before
+        assert not [it for it in begun if it.name.startswith("ocpp")]
         return task.result()
 
 

@@ -54,9 +54,13 @@ class Encounter:
     done_at: float | None = None
     poll: Poll = field(default_factory=Poll)
     """Of the station that has one."""
+    logged: Callable[[], list[dict[str, Any]]] = list
+    """The station's security log."""
 
     def station(self, now: float) -> Station:
-        return Station(config(self.version), os.urandom, now)
+        station = Station(config(self.version), os.urandom, now)
+        self.logged = station.security_log
+        return station
 
     @property
     def refusals(self) -> list[str]:
@@ -74,7 +78,7 @@ class Encounter:
             self.mended = True
         if not any(isinstance(action, RegistrationChanged) for action in list(self.seen)):
             return False
-        if len(self.notifications) < self.expected:
+        if len(self.notifications) < self.expected or any(entry["untold"] for entry in self.logged()):
             return False
         self.done_at = self.done_at or time.monotonic()
         return time.monotonic() > self.done_at + QUIET

@@ -61,7 +61,7 @@ async def test_a_handshake_of_single_bytes_is_cut_off_and_starves_nobody(
     adapter: Adapter, root: Authority, csms: ssl.SSLContext
 ) -> None:
     """Slow loris in TLS: the time-out covers TLS and WebSocket together, places are limited."""
-    config, limits = ServerConfig(handshake_timeout=0.6), Limits(handshakes=12)
+    config, limits = ServerConfig(handshake_timeout=1.0), Limits(handshakes=12)
     async with adapter.serve(Echoes(), ssl_context=csms, config=config, limits=limits) as port:
         slow = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(10)]
         hello = bytes.fromhex("160301020001")
@@ -129,7 +129,7 @@ async def test_wherever_a_handshake_stops_it_is_cut_off_and_starves_nobody(
     adapter: Adapter, root: Authority, csms: ssl.SSLContext
 ) -> None:
     echoes = Echoes()
-    async with adapter.serve(echoes, ssl_context=csms, config=ServerConfig(handshake_timeout=0.5)) as port:
+    async with adapter.serve(echoes, ssl_context=csms, config=ServerConfig(handshake_timeout=1.0)) as port:
         stopped = [await stall(port, root) for stall in STALLS for _ in range(2)]
         client = RawClient(await dial(port, root))
         await client.open()
@@ -203,7 +203,7 @@ async def test_what_is_no_tls_is_cut_off_and_starves_nobody(
     adapter: Adapter, data: bytes, root: Authority, csms: ssl.SSLContext
 ) -> None:
     echoes = Echoes()
-    config = ServerConfig(handshake_timeout=0.5)
+    config = ServerConfig(handshake_timeout=1.0)
     async with adapter.serve(echoes, ssl_context=csms, config=config) as port:
         stranger = await anyio.connect_tcp("127.0.0.1", port)
         await stranger.send(data)
