@@ -161,7 +161,10 @@ class StationRunner(Runner):
             dialling.stop()
 
     def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        threading.Thread(target=lambda: finish(work()), name="ocpp-vet", daemon=True).start()
+        try:
+            threading.Thread(target=lambda: finish(work()), name="ocpp-vet", daemon=True).start()
+        except RuntimeError as error:
+            _log.warning("the CSMS's certificate is not asked about: there is no thread for it: %s", error)
 
     def _connect(self, route: Route, attempt: Dialling) -> None:
         outcome: Connected | Exception

@@ -15,7 +15,7 @@ from ocpp_security.trust.files import CertificateFiles
 from ocpp_security.trust.inventory import Inventory, Leaf, LeafUse, TrustUse
 from ocpp_security.trust.layout import Layout
 
-from .contexts import Find, Material
+from .material import Find, Material
 from .security import Security, Tpm
 
 if TYPE_CHECKING:

@@ -1,37 +1,16 @@
 """A TLS context for each attempt to connect, of what the files hold by then."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from ocpp_adapters.tls_policy import Check, Credential, SecurityProfile, StationTls
-from ocpp_control.watched import Stamp, stamp
+from ocpp_adapters.tls_policy import Check, SecurityProfile, StationTls
+from ocpp_control.watched import Stamp
 from ocpp_core import ConfigurationError
 from ocpp_core.errors import OcppError
 
+from .material import Find, Material
 from .security import Security
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a context is made of, as it is found at one time.
-
-    ``own`` are the files of the station's own certificate and key, which ``credential`` puts into a context.
-    """
-
-    trust: tuple[Path, ...]
-    crls: tuple[Path, ...]
-    own: tuple[Path, ...] = ()
-    credential: Credential | None = field(default=None, compare=False)
-
-    def stamp(self) -> Stamp:
-        """What differs once a file was replaced or written to. Raises OSError: one is gone."""
-        return stamp((*self.trust, *self.crls, *self.own))
-
-
-Find = Callable[[], Material]
 
 
 class Contexts:

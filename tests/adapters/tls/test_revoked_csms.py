@@ -17,6 +17,7 @@ from ocpp_core.versions import OcppVersion
 from ocpp_core.wire import ClientConfig
 from ocpp_security.inquiry import StatusPolicy
 from ocpp_security.online import OnlineStatus
+from tests.adapters.test_threads import no_thread_for
 from tests.adapters.tls.pki import Authority
 from tests.adapters.tls.responder import GOOD, REVOKED, responder
 from tests.adapters.tls.test_security_events import FAMILIES, Encounter, csms
@@ -81,3 +82,20 @@ def test_that_nobody_answers_is_no_reason_to_leave(family: str, root: Authority)
         assert len(ocsp.server.requests) == 1
     assert (connections(encounter), encounter.notifications) == (1, [])
     assert encounter.refusals in ([], ["1001 going away"]), "at the end of the test, if at all"
+
+
+def test_without_a_thread_to_ask_the_link_stays(
+    root: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with responder(root) as ocsp:
+        leaf = root.leaf("localhost", responder=ocsp.url)
+        ocsp.say(leaf.certificate, REVOKED)
+        leaf.credential(context)
+        with csms(context) as (port, _):
+            encounter = meet("threads", root, port, lambda: None, 0)
+            no_thread_for("ocpp-vet", monkeypatch)
+            FAMILIES["threads"](encounter)
+        assert not ocsp.server.requests
+    assert connections(encounter) == 1
+    assert "not asked about: there is no thread for it: can't start new thread" in caplog.text
