@@ -1,11 +1,13 @@
 """``python -m benchmarks``: everything, printed and written to docs/benchmarks.md.
 
-``python -m benchmarks wire codec csms`` runs some of it and prints only.
+``python -m benchmarks wire codec csms`` runs some of it and prints only; ``--write`` has it put in the page,
+too, in place of what was there.
 """
 
 import argparse
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -43,14 +45,28 @@ def machine() -> str:
     )
 
 
+def replaced(page: str, parts: list[str]) -> str:
+    """The page with these tables in place of those of the same titles; new ones go behind the others."""
+    sections = re.split(r"(?m)^(?=## )", page)
+    for part in parts:
+        title = part.partition("\n")[0] + "\n"
+        places = [place for place, section in enumerate(sections) if section.startswith(title)]
+        if places:
+            sections[places[0]] = part + "\n"
+        else:
+            sections.append("\n" + part)
+    return "".join(sections).rstrip("\n") + "\n"
+
+
 def main() -> None:
-    """Run, print, and write the page if everything ran."""
+    """Run, print, and write the page if everything ran or it is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; default: all"
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="for each measurement under load")
     parser.add_argument("--rounds", type=int, default=3, help="measurements under load; the best counts")
+    parser.add_argument("--write", action="store_true", help="put the sections that ran into the page")
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - SECTIONS.keys():
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
@@ -63,6 +79,9 @@ def main() -> None:
     if not arguments.sections:
         introduction = INTRODUCTION.read_text().replace("{machine}", machine())
         PAGE.write_text("\n".join([introduction, *parts]))
+    elif arguments.write:
+        PAGE.write_text(replaced(PAGE.read_text(), parts))
+    if arguments.write or not arguments.sections:
         print(f"written to {PAGE.relative_to(Path.cwd())}", file=sys.stderr)
 
 
