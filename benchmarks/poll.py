@@ -1,10 +1,10 @@
 """How long a step of a polled main loop takes: of its own, not counting when others have the processor.
 
-The peers are a process of their own. One reads nothing of what it is sent without end; one sends MeterValues
-(963 bytes) as fast as it can and reads the answers; a third is idle. The store is memory, the addresses are
-numeric: what the system may take its time for is left out (see docs/adapters.md). What is there once everything
-is set up is taken out of the garbage collection, as that page says. A virtual machine's processor is taken away
-without a trace in its accounts; so arithmetic that always takes as long is measured, too.
+The peers are a process of their own. One reads nothing of what it is sent without end; one sends
+MeterValues (963 bytes) as fast as it can and reads the answers; a third is idle. The store is memory, the
+addresses are numeric: what the system may take its time for is left out (see docs/adapters.md). What is there
+once everything is set up is taken out of the garbage collection, as that page says. A virtual machine's
+processor is taken away without a trace in its accounts; so arithmetic that always takes as long is measured.
 """
 
 import gc
