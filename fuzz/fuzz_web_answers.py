@@ -4,7 +4,7 @@ The first byte chooses what was asked, the second how the answer is cut, the thi
 An answer in pieces must mean what it means whole, and however long it is, little of it may be kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import atheris
 
@@ -14,21 +14,17 @@ with atheris.instrument_imports(include=["ocpp_adapters", "h11"]):
 
 from _harness import chunks, run
 
+from ocpp_security.inquiry import ask_responder
+
 LONGEST = 4000
 """Bytes that are looked at in pieces: none of the limits on pieces and on the whole is in reach."""
 
 
-@dataclass(frozen=True)
-class Question:
-    url: str = "http://ca.example:8080/ocsp"
-    body: bytes | None = b"question"
-    content_type: str = "application/ocsp-request"
-    accept: tuple[str, ...] = ("application/ocsp-response",)
-    limit: int = 1000
+QUESTION = replace(ask_responder("http://ca.example:8080/ocsp", b"question"), limit=1000)
 
 
 def ask(flags: int) -> Exchange:
-    question = Question(body=None, accept=("a/b", "c/d")) if flags & 1 else Question()
+    question = replace(QUESTION, body=None, accept=("a/b", "c/d")) if flags & 1 else QUESTION
     web = Web(proxy=Proxy("proxy.example", 3128, "jo", "0pensesame")) if flags & 2 else Web()
     exchange = Exchange(question, web, 1.0)
     assert exchange.request.startswith(b"GET " if flags & 1 else b"POST ")

@@ -6,7 +6,7 @@ The same ``admit`` and sessions as :mod:`ocpp_adapters.asyncio_server`, on async
 import logging
 import ssl
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import anyio
 from anyio import BrokenResourceError
@@ -15,13 +15,11 @@ from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup, Ta
 from ocpp_core.wire import ServerConfig, WebSocketServer
 
 from .anyio_link import StreamDriver, await_it, end_links
-from .server_driver import Registry, ServerDriver
+from .server_driver import RELIEF, Registry, ServerDriver
 from .sessions import Admit, Limits, Peer
 from .socket_link import address_of
 from .tls_wire import SecuredServer
 
-_RELIEF: Final = 0.1
-"""Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
 
 
@@ -122,6 +120,6 @@ async def _accept_all(
             stream = await listener.accept()
         except (BrokenResourceError, OSError) as error:
             _log.warning("no connection accepted: %s", error.__cause__ or error)
-            await anyio.sleep(_RELIEF)
+            await anyio.sleep(RELIEF)
         else:
             tasks.start_soon(handle, stream)

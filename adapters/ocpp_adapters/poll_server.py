@@ -7,18 +7,15 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from selectors import EVENT_READ
-from typing import Final
 
 from ocpp_core.wire import ServerConfig
 
 from .poll import Poll
 from .poll_link import Carried
-from .server_driver import Registry, ServerDriver
+from .server_driver import RELIEF, Registry, ServerDriver
 from .sessions import Admit, Limits
 from .socket_link import ServerSocket, listener_at, now
 
-_RELIEF: Final = 0.1
-"""Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +82,7 @@ class Server:
         except OSError as error:
             _log.warning("no connection accepted: %s", error)
             self._poll.watch(self._listener, 0, self._accept)
-            self._again = now() + _RELIEF
+            self._again = now() + RELIEF
             self._poll.changed(self)
             return
         with suppress(OSError):

@@ -324,9 +324,7 @@ class RpcLink(Session):
 
     def _failed(self, received: CallReceived | SendReceived, error: Exception) -> None:
         what = f"{self.identity}: the handler of {received.action}"
-        if isinstance(
-            error, CallFailedError
-        ):  # it called back, and the link was lost: no bug of the handler's
+        if isinstance(error, CallFailedError):  # its own call went with the link: no bug of the handler's
             _log.warning("%s gave up: %s", what, error)
         else:
             _log.error("%s failed", what, exc_info=error)

@@ -3,13 +3,15 @@
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ocpp_core.wire import Closed, HandshakeReceived, LinkState, ServerConfig
 
 from .driver import Driver, Wire
 from .sessions import GOING_AWAY, REPLACED, Admit, Decision, Limits, Peer, Reject, Session
 
+RELIEF: Final = 0.1
+"""Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
 
 

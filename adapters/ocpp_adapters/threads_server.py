@@ -18,19 +18,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from ocpp_core.wire import HandshakeReceived, ServerConfig
 
-from .server_driver import Registry, ServerDriver
+from .server_driver import RELIEF, Registry, ServerDriver
 from .sessions import Decision, Limits, Peer
 from .socket_link import listener_at
 from .threads_link import Carried, ThreadSafeServer
 from .threads_monitor import Monitor, finish, monitor_or_own
 from .threads_rpc import BlockingLink
 
-_RELIEF: Final = 0.1
-"""Seconds without accepting, where the system has no room for a further connection."""
 _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
@@ -110,7 +108,7 @@ class Server:
             except OSError as error:
                 if not self._closing:
                     _log.warning("no connection accepted: %s", error)
-                    time.sleep(_RELIEF)
+                    time.sleep(RELIEF)
                 continue
             self._take(connection)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ocpp_adapters.tls_peer import Revoked
 from ocpp_adapters.tls_policy import SecurityProfile
-from ocpp_control import complain
+from ocpp_control import complain, needing
 from ocpp_core import ConfigurationError, StoreError
 
 from .access import access
@@ -77,10 +77,8 @@ def _launch(options: argparse.Namespace) -> Launch:
 def _revoked(options: argparse.Namespace) -> Revoked | None:
     if not (options.crl or options.ocsp):
         return None
-    try:
+    with needing("security"):
         from ocpp_security.inquiry import WhenUnknown
 
         from .revocation import revocation  # only now: it needs more than the rest
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error}: pip install 'ocpp-core[security]'") from error
     return revocation(options.crl, ask=options.ocsp, unknown=WhenUnknown(options.status_unknown))

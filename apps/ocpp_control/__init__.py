@@ -3,7 +3,7 @@
 A table says which commands there are (:class:`Verb`, :class:`Member`); :func:`parse` holds a line against it.
 """
 
-from .failures import complain
+from .failures import complain, needing
 from .grammar import MAX_LINE, Call, CommandError, Id, Member, Verb, check, parse
 from .kinds import Kind
 from .lines import LineReader, LineWriter
@@ -20,5 +20,6 @@ __all__ = [
     "Verb",
     "check",
     "complain",
+    "needing",
     "parse",
 ]

@@ -8,7 +8,7 @@ from ocpp_adapters.tls_peer import Revoked
 from ocpp_adapters.tls_policy import Check
 from ocpp_adapters.tls_revocation import refuse_revoked
 from ocpp_adapters.web import Web
-from ocpp_core import ConfigurationError
+from ocpp_control import needing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,7 @@ class Asking:
 
 def asking_about_csms(route: Route) -> Asking:
     """For one route. Raises ConfigurationError: the extra ``security`` is not installed."""
-    try:
+    with needing("security"):
         from ocpp_security.online import OnlineStatus
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error}: pip install 'ocpp-core[security]'") from error
     statuses = OnlineStatus(AnyioFetch(Web(binding=route.binding, proxy=route.proxy)))
     return Asking(refuse_revoked(statuses), statuses.revoked)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ocpp_adapters.tls_policy import Check, SecurityProfile, StationTls
+from ocpp_control import needing
 from ocpp_control.watched import Stamp
 from ocpp_core import ConfigurationError
 from ocpp_core.errors import OcppError
@@ -65,9 +66,8 @@ class Contexts:
 @contextmanager
 def _told_as_configuration() -> Iterator[None]:
     try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error}: pip install 'ocpp-core[security]'") from error
+        with needing("security"):
+            yield
     except (OSError, OcppError) as error:
         raise ConfigurationError(str(error)) from error
 

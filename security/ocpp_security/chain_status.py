@@ -15,7 +15,7 @@ from ocpp_core.messages import Request, Response, message_set
 
 from .certificates.vehicle import StatusSource
 from .errors import CertificateError, Fault
-from .inquiry import Fetch, ask_for_list, ask_responder
+from .inquiry import Fetch, ask_for_list, ask_responder, permitted
 from .messages import hash_data_in
 from .pki.certificate import Certificate
 from .pki.crl import check_crl, parse_crl, revoked_serials
@@ -49,14 +49,13 @@ async def certificate_chain_status(
         clock: a monotonic one, in seconds.
     """
     known = tuple(issuers)
+    fetch = permitted(fetch, allowed)
     found = []
     deadline = clock() + patience
     for entry in json.loads(request.to_json())["certificateStatusRequests"]:
         status, until = "Failed", at
         for url in entry["urls"]:
             try:
-                if allowed is not None and not allowed(url):
-                    raise PermissionError(f"{url!r} may not be asked")
                 if (left := deadline - clock()) <= 0:
                     raise TimeoutError(f"{url!r}: there was no time left")
                 revocation, until = await _ask(entry, url, fetch, known, at, min(left, timeout))
@@ -81,7 +80,7 @@ async def _ask(
 ) -> tuple[Revocation, datetime]:
     """What is said of one certificate, and until when. Raises CertificateError, OSError."""
     name = hash_data_in(entry["certificateHashData"])
-    asked = encode_request(name)
+    asked = encode_request(name)  # for a list, too: it refuses what is no hash data
     issuer, serial = _issuer(name, issuers), int(name.serial_number, 16)
     if entry["source"] == StatusSource.OCSP:
         said = verify_response_about(await fetch(ask_responder(url, asked), timeout), serial, issuer, at)

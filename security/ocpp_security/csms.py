@@ -16,7 +16,7 @@ from ocpp_core.messages import Request, Response, message_set
 from ocpp_core.versions import OcppVersion
 
 from .errors import CertificateError
-from .inquiry import Fetch, ask_responder
+from .inquiry import Fetch, ask_responder, permitted
 from .messages import hash_data_in
 from .pki.csr import CertificateRequest, parse_csr
 from .pki.ocsp import encode_request
@@ -91,9 +91,7 @@ async def certificate_status(
     """
     try:
         url, body = ocsp_request_in(request)
-        if allowed is not None and not allowed(url):
-            raise PermissionError(f"{url!r} may not be asked")
-        der = await fetch(ask_responder(url, body), timeout)
+        der = await permitted(fetch, allowed)(ask_responder(url, body), timeout)
     except (CertificateError, OSError) as error:
         _log.warning("no certificate status: %s", error)
         return ocsp_response(request, None)

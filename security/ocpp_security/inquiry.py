@@ -11,7 +11,7 @@ be believed; then its revocation lists (RFC 5280 §4.2.1.13). Whoever has a way 
 """
 
 from collections import deque
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -98,6 +98,19 @@ class Fetch(Protocol):
     def __call__(self, request: Ask, timeout: float) -> Awaitable[bytes]:
         """The body of the answer, within so many seconds. Raises OSError."""
         ...
+
+
+def permitted(fetch: Fetch, allowed: Callable[[str], bool] | None) -> Fetch:
+    """The same for URLs that are allowed to be asked; others are a PermissionError. None: all are."""
+    if allowed is None:
+        return fetch
+
+    async def fetch_if_allowed(request: Ask, timeout: float) -> bytes:
+        if not allowed(request.url):
+            raise PermissionError(f"{request.url!r} may not be asked")
+        return await fetch(request, timeout)
+
+    return fetch_if_allowed
 
 
 def ask_responder(url: str, body: bytes) -> Ask:

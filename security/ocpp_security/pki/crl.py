@@ -74,9 +74,7 @@ def revocation(
 
     Raises CertificateError as :func:`check_crl` does, and MALFORMED.
     """
-    if crl.issuer_der != certificate.issuer_der:
-        raise CertificateError(Fault.WRONG_SUBJECT)
-    if not covers(crl, certificate):
+    if crl.issuer_der != certificate.issuer_der or not covers(crl, certificate):
         raise CertificateError(Fault.WRONG_SUBJECT)
     check_crl(crl, issuer, at)
     try:

@@ -37,17 +37,6 @@ EVERY = {
 }
 
 
-@pytest.fixture
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    chosen: Adapter = EVERY[request.param]
-    return chosen
-
-
-@pytest.fixture
-def anyio_backend(adapter: Adapter) -> str:
-    return adapter.backend
-
-
 def fetching(adapter: Adapter) -> Fetch:
     if isinstance(adapter, Polled):
         return PollFetch(adapter.poll)
@@ -108,7 +97,9 @@ def stations(root: Authority) -> Any:
         yield Stations(root, stack)
 
 
-@pytest.mark.parametrize("adapter", ["native", "uvicorn"], indirect=True)
+@pytest.mark.parametrize(
+    "adapter", [EVERY["native"], EVERY["uvicorn"]], ids=["native", "uvicorn"], indirect=True
+)
 async def test_a_session_that_is_resumed_is_asked_about(adapter: Adapter, stations: Stations) -> None:
     """The full handshake was a stranger's, about whom nobody was asked; no later one shows any issuer.
 
@@ -132,7 +123,7 @@ POLICY = StatusPolicy(timeout=10.0, patience=10.0)
 """Nobody in these tests is silent."""
 
 
-@pytest.mark.parametrize("adapter", EVERY, indirect=True)
+@pytest.mark.parametrize("adapter", EVERY.values(), ids=EVERY, indirect=True)
 @pytest.mark.requirement(
     "A00.FR.702", "A00.FR.705", "1.6-A00.FR.702", "1.6-A00.FR.704", "A00.FR.407", "A00.FR.408"
 )
@@ -156,7 +147,7 @@ async def test_who_is_revoked_is_not_let_in(adapter: Adapter, stations: Stations
     assert told == {(403, "certificate revoked", event), (503, "certificate status unknown", None)}
 
 
-@pytest.mark.parametrize("adapter", ["native"], indirect=True)
+@pytest.mark.parametrize("adapter", [EVERY["native"]], ids=["native"], indirect=True)
 async def test_a_responder_that_says_nothing(adapter: Adapter, stations: Stations) -> None:
     stations.responder.say(stations.rows["good"][0].certificate, silent)
     for rule, status in ((WhenUnknown.REFUSE, 503), (WhenUnknown.ACCEPT, 101)):
@@ -167,7 +158,7 @@ async def test_a_responder_that_says_nothing(adapter: Adapter, stations: Station
             assert await ask(port, "CP1", None, stations.context("good")) == status
 
 
-@pytest.mark.parametrize("adapter", ["native"], indirect=True)
+@pytest.mark.parametrize("adapter", [EVERY["native"]], ids=["native"], indirect=True)
 async def test_a_csms_that_takes_chances(adapter: Adapter, stations: Stations) -> None:
     policy = replace(POLICY, when_unknown=WhenUnknown.ACCEPT)
     gate = ProfileGate(

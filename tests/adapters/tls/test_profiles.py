@@ -78,17 +78,6 @@ REQUIREMENTS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    chosen: Adapter = EVERY[request.param]
-    return chosen
-
-
-@pytest.fixture
-def anyio_backend(adapter: Adapter) -> str:
-    return adapter.backend
-
-
 class Registered:
     """The application behind the gate: lets in whom it is asked about."""
 
@@ -162,7 +151,7 @@ async def answers(adapter: Adapter, rows: list[Row], root: Authority, profile: S
 
 
 @pytest.mark.parametrize(("rows", "profile"), [(PLAIN, BASIC), (SECURE, TLS_BASIC)], ids=["plain", "TLS"])
-@pytest.mark.parametrize("adapter", EVERY, indirect=True)
+@pytest.mark.parametrize("adapter", EVERY.values(), ids=EVERY, indirect=True)
 @pytest.mark.requirement(*REQUIREMENTS)
 async def test_with_and_without_tls(
     adapter: Adapter, rows: list[Row], profile: SecurityProfile, root: Authority
@@ -170,13 +159,13 @@ async def test_with_and_without_tls(
     assert await answers(adapter, rows, root, profile) == rows
 
 
-@pytest.mark.parametrize("adapter", TELLING, indirect=True)
+@pytest.mark.parametrize("adapter", TELLING.values(), ids=TELLING, indirect=True)
 @pytest.mark.requirement(*REQUIREMENTS)
 async def test_certificates(adapter: Adapter, root: Authority) -> None:
     assert await answers(adapter, MUTUAL, root, CERTIFICATE) == MUTUAL
 
 
-@pytest.mark.parametrize("adapter", MUTE, indirect=True)
+@pytest.mark.parametrize("adapter", MUTE.values(), ids=MUTE, indirect=True)
 @pytest.mark.requirement("A00.FR.404", "A00.FR.405", "A00.FR.407")
 async def test_a_certificate_that_the_server_does_not_tell_lets_nobody_in(
     adapter: Adapter, root: Authority

@@ -1,7 +1,9 @@
 """A station asks about its CSMS's certificate while it is connected, and leaves one that is revoked."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from ocpp_security.inquiry import StatusPolicy
 from ocpp_security.online import OnlineStatus
 from tests.adapters.test_threads import no_thread_for
 from tests.adapters.tls.pki import Authority
-from tests.adapters.tls.responder import GOOD, REVOKED, responder
+from tests.adapters.tls.responder import GOOD, REVOKED, Responder, responder
 from tests.adapters.tls.test_security_events import FAMILIES, Encounter, csms
 from tests.adapters.web_servers import silent
 
@@ -42,6 +44,18 @@ def meet(
     policy = StationTls(trust=(root.file,), check=refuse_revoked(statuses))
     encounter.url = Route(config=url, ssl_context=policy.context(), revoked=statuses.revoked)
     return encounter
+
+
+@contextmanager
+def said_to_be(root: Authority, answer: Any) -> Iterator[tuple[int, Responder]]:
+    """A CSMS and what the responder answers about it: the port, and the responder."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with responder(root) as ocsp:
+        leaf = root.leaf("localhost", responder=ocsp.url)
+        ocsp.say(leaf.certificate, answer)
+        leaf.credential(context)
+        with csms(context) as (port, _):
+            yield port, ocsp
 
 
 def connections(encounter: Encounter) -> int:
@@ -71,14 +85,9 @@ def test_a_revoked_csms_is_left_and_then_refused(family: str, root: Authority) -
 
 @families
 def test_that_nobody_answers_is_no_reason_to_leave(family: str, root: Authority) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with responder(root) as ocsp:
-        leaf = root.leaf("localhost", responder=ocsp.url)
-        ocsp.say(leaf.certificate, silent)
-        leaf.credential(context)
-        with csms(context) as (port, _):
-            encounter = meet(family, root, port, lambda: None, 0, patience=0.05)
-            FAMILIES[family](encounter)
+    with said_to_be(root, silent) as (port, ocsp):
+        encounter = meet(family, root, port, lambda: None, 0, patience=0.05)
+        FAMILIES[family](encounter)
         assert len(ocsp.server.requests) == 1
     assert (connections(encounter), encounter.notifications) == (1, [])
     assert encounter.refusals in ([], ["1001 going away"]), "at the end of the test, if at all"
@@ -87,15 +96,10 @@ def test_that_nobody_answers_is_no_reason_to_leave(family: str, root: Authority)
 def test_without_a_thread_to_ask_the_link_stays(
     root: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with responder(root) as ocsp:
-        leaf = root.leaf("localhost", responder=ocsp.url)
-        ocsp.say(leaf.certificate, REVOKED)
-        leaf.credential(context)
-        with csms(context) as (port, _):
-            encounter = meet("threads", root, port, lambda: None, 0)
-            no_thread_for("ocpp-vet", monkeypatch)
-            FAMILIES["threads"](encounter)
+    with said_to_be(root, REVOKED) as (port, ocsp):
+        encounter = meet("threads", root, port, lambda: None, 0)
+        no_thread_for("ocpp-vet", monkeypatch)
+        FAMILIES["threads"](encounter)
         assert not ocsp.server.requests
     assert connections(encounter) == 1
     assert "not asked about: there is no thread for it: can't start new thread" in caplog.text
